@@ -7,6 +7,7 @@ import { Cache } from './views/cache.js';
 import { Configuration } from './views/configuration.js';
 import { Lists } from './views/lists.js';
 import { Overview } from './views/overview.js';
+import { Queries } from './views/queries.js';
 import { Trace } from './views/trace.js';
 import { Upstreams } from './views/upstreams.js';
 import { Zones } from './views/zones.js';
@@ -14,6 +15,7 @@ import { Zones } from './views/zones.js';
 const VIEWS = {
   overview: ['Overview', Overview],
   upstreams: ['Upstreams', Upstreams],
+  queries: ['Queries', Queries],
   cache: ['Cache', Cache],
   trace: ['Trace', Trace],
   lists: ['Lists', Lists],

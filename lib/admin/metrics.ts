@@ -4,6 +4,7 @@ import type { RequestCounts, ServerReport } from '../server/report.js';
 import { DNSSEC_FAMILIES } from './dnssec-metrics.js';
 import { FLEET_FAMILIES } from './fleet-metrics.js';
 import { MIRROR_FAMILIES } from './mirror-metrics.js';
+import { missDurationText, WATCH_FAMILIES } from './watch-metrics.js';
 import { ZONE_FAMILIES } from './zone-metrics.js';
 import { by, counter, type Family, family, gauge, type Labels, type Samples } from './metric-family.js';
 
@@ -336,6 +337,7 @@ export const FAMILIES: readonly Family[] = [
   ...ZONE_FAMILIES,
   ...MIRROR_FAMILIES,
   ...FLEET_FAMILIES,
+  ...WATCH_FAMILIES,
   gauge('shardns_recursion_threads', 'Threads that resolve beside the main one', r => r.recursion?.threads ?? 0),
   gauge(
     'shardns_infrastructure_servers',
@@ -423,7 +425,7 @@ export class Metrics {
   async text(): Promise<string> {
     const report = this.server.report();
     for (const fill of this.#fill) fill(report);
-    return `${await this.registry.metrics()}${durationText(report)}`;
+    return `${await this.registry.metrics()}${durationText(report)}${missDurationText(report)}`;
   }
 }
 

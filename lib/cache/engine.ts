@@ -206,6 +206,7 @@ export class Engine implements Disposable {
     return ControlFlag.client;
   }
   #flags(udp: boolean, judged: { client: JudgedClient; tenant: number } | undefined): number {
+    this.#control[Control.answeredBy] = 0;
     this.#control[Control.tenant] = judged?.tenant ?? 0;
     return (udp ? ControlFlag.udp : 0) | (judged === undefined ? 0 : this.#judge(judged.client));
   }
@@ -213,6 +214,10 @@ export class Engine implements Disposable {
   /** QTYPE of what was answered or refused last; 0 where it had none. */
   get queryType(): number {
     return this.#control[Control.type];
+  }
+  /** How the last reply came about, one of AnsweredBy: what lists and rates have put in its place is told by `finish` too. */
+  get answeredBy(): number {
+    return this.#control[Control.answeredBy];
   }
   /** Why nothing was due where the last reply has no octets, one of Silence. */
   get silence(): number {

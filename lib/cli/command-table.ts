@@ -54,6 +54,14 @@ export const OPTIONS = {
     update: flag,
     view: text('VIEW'),
     seconds: text('N'),
+    name: text('NAME'),
+    rcode: text('RCODE'),
+    by: text('HOW'),
+    uncached: flag,
+    slower: text('MS'),
+    before: text('N'),
+    limit: text('N'),
+    current: flag,
   },
   anchors: { update: flag, file: path('FILE'), socket: path('PATH'), json: flag },
   discover: {
@@ -98,6 +106,8 @@ export const VERBS = {
   zones: ['view', 'json'],
   profile: ['seconds'],
   mirror: ['json'],
+  log: ['client', 'name', 'type', 'rcode', 'by', 'uncached', 'slower', 'before', 'limit', 'json'],
+  top: ['limit', 'current', 'json'],
 } as const satisfies Readonly<Record<string, readonly (keyof typeof OPTIONS.ctl)[]>>;
 
 export const SHELLS = ['bash', 'zsh', 'fish'] as const;
@@ -171,6 +181,18 @@ export const HELP: readonly HelpRow[] = [
     about: 'the zones that are served; reads their files again; whether a file is good; a zone as a file',
   },
   { command: 'ctl', words: 'pause MINUTES', about: 'blocks nothing for so long; 0 ends it' },
+  {
+    command: 'ctl',
+    words: 'log',
+    options: ['client', 'name', 'type', 'rcode', 'by', 'uncached', 'slower', 'before', 'limit'],
+    about: 'the last queries that are logged (queryLog.enabled)',
+  },
+  {
+    command: 'ctl',
+    words: 'top [miss|hit|nxdomain|slow [name|client|type|upstream]]',
+    options: ['limit', 'current'],
+    about: 'by what most queries came in the last minute (top.enabled)',
+  },
   { command: 'ctl', words: 'mirror', about: 'what the server of `mirror` says to the same questions' },
   {
     command: 'ctl',

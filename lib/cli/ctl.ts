@@ -12,19 +12,18 @@ import { defaultControlPath } from './control-path.js';
 import { mirrorText } from './mirror-text.js';
 import { say } from './say.js';
 import { statusText } from './status-text.js';
+import { logCallOf, topCallOf, type WatchFlags } from './watch-text.js';
 import { whyText } from './why-text.js';
 
-export interface CtlFlags {
+export interface CtlFlags extends WatchFlags {
   socket?: string;
   server?: string;
   fresh?: boolean;
   json?: boolean;
   suffix?: string;
   tenant?: string;
-  type?: string;
   all?: boolean;
   fleet?: boolean;
-  client?: string;
   update?: boolean;
   view?: string;
   seconds?: string;
@@ -116,6 +115,8 @@ function callOf(verb: string, words: readonly string[], flags: CtlFlags): Call |
   if (verb === 'mirror' && words.length === 0)
     return { method: 'GET', path: '/v1/mirror', show: mirrorText, whole: true };
   if (verb === 'zones') return zonesCallOf(words, flags.view);
+  if (verb === 'log' && words.length === 0) return logCallOf(flags);
+  if (verb === 'top') return topCallOf(words, flags);
   if (verb === 'dump' && words.length === 0) {
     return { method: 'GET', path: `/v1/cache?${parameters({ suffix, type, tenant })}`, show: entryLine, whole: false };
   }

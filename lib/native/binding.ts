@@ -15,6 +15,7 @@ import type { NativeNameList } from './name-list.js';
 import type { NativePlane } from './plane.js';
 import type { RegionMakers } from './region.js';
 import type { HandedSocket } from './sockets.js';
+import type { NativeTap } from './tap.js';
 
 export * from './asker.js';
 export * from './bytes.js';
@@ -27,6 +28,7 @@ export * from './plane.js';
 export * from './query.js';
 export * from './region.js';
 export * from './sockets.js';
+export * from './tap.js';
 
 interface Binding extends Contract {
   /** Those of lib/base/answering-ports.ts. */
@@ -62,11 +64,14 @@ interface Binding extends Contract {
       receiveBufferBytes: number;
       /** Sockets that are bound already: the number of an endpoint and a descriptor, in turn. Each gets a receiver. */
       adopted?: number[];
+      /** Where it tells what it answers. */
+      tap?: NativeTap | undefined;
       /** Whose addresses it may have too, until that one yields to it. */
       predecessor?: NativePlane;
     },
     onWake: () => void,
   ): NativePlane;
+  createTap(seed: number): NativeTap;
   /**
    * @param localV4 address to ask from; '' where the kernel chooses
    * @param onReadable called in a turn of its own when there is something to receive
@@ -88,6 +93,7 @@ interface Binding extends Contract {
    * @param maxUnsent octets of replies that were not taken, beyond which the session ends at the next query
    * @param forwarded the field, in lower case, by which a proxy says for whom it asks: nothing is looked up then, and every
    * query is told as `proxied`; '' where the client is no proxy
+   * @param client the octets of the client's address, for `tap`
    */
   createHttp2(
     cache: NativeCache,
@@ -98,6 +104,9 @@ interface Binding extends Contract {
     out: Uint8Array,
     maxUnsent: number,
     forwarded: string,
+    tap: NativeTap | undefined,
+    client: Uint8Array,
+    clientPort: number,
   ): NativeHttp2;
   /** Reads a query as the plane does. @param words QUERY_WORDS @returns a QueryVerdict */
   parseQuery(query: Uint8Array, words: Uint32Array): number;

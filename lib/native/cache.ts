@@ -30,7 +30,7 @@ export const Control = {
   flags: 0,
   tenant: 1,
   refresh: 2,
-  outcome: 3,
+  answeredBy: 3,
   remainingTicks: 4,
   popularity: 5,
   nextBucket: 6,

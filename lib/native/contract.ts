@@ -58,9 +58,10 @@ import {
   NameKind,
 } from './name-list.js';
 import { HTTP2_WORDS, Http2Event, Http2Kind } from './http2.js';
-import { FlightKind, FlightRecord, MORE_WAIT, PLANE_STATS, COPY_OCTETS } from './plane.js';
+import { AnsweredBy, COPY_OCTETS, FlightKind, FlightRecord, MORE_WAIT, PLANE_STATS } from './plane.js';
 import { QUERY_WORDS, QueryVerdict } from './query.js';
 import { CACHE_STATS, Policy } from './region.js';
+import { MAX_TAP_EVERY, MAX_TAP_RECORD, TAP_STATS, TapField, TapProtocol } from './tap.js';
 
 /** Names in the order of their words, or names with their values or places. */
 export type NameList = readonly string[] | Readonly<Record<string, number>>;
@@ -72,7 +73,7 @@ export interface Contract {
   names: Readonly<Record<string, NameList>>;
 }
 
-export const CONTRACT = 16;
+export const CONTRACT = 17;
 
 /** Names of words by their places; `words` is how many there are. */
 function inOrder({ words, ...places }: Readonly<Record<string, number>>): string[] {
@@ -97,6 +98,7 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   planeStats: PLANE_STATS.map(({ name, words }) => (words === 1 ? name : `${name}[${words}]`)),
   askerStats: ASKER_STATS,
   edgeStats: EDGE_STATS.map(({ name, words }) => (words === 1 ? name : `${name}[${words}]`)),
+  tapStats: TAP_STATS,
   edgeAction: EdgeAction,
   cookieState: CookieState,
   rateKind: RateKind,
@@ -112,6 +114,8 @@ export const NAMES: Readonly<Record<string, NameList>> = {
   status: Status,
   queryVerdict: QueryVerdict,
   policy: Policy,
+  answeredBy: AnsweredBy,
+  tapProtocol: TapProtocol,
   flightKind: FlightKind,
   listFormat: ListFormat,
   nameKind: NameKind,
@@ -142,10 +146,13 @@ export const NAMES: Readonly<Record<string, NameList>> = {
     maxNsid: MAX_NSID,
     notDue: NOT_DUE,
     copyOctets: COPY_OCTETS,
+    maxTapEvery: MAX_TAP_EVERY,
+    maxTapRecord: MAX_TAP_RECORD,
   },
   flightRecord: FlightRecord,
   askRecord: AskRecord,
   eventRecord: EventRecord,
+  tapRecord: TapField,
 };
 
 /** @throws {ShardnsError} ERR_SHARDNS_NATIVE for an addon of another version, with the first name that differs */

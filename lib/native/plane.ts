@@ -1,5 +1,29 @@
 // The native UDP plane: its methods, the flights it hands over and its statistics.
 
+/**
+ * How a query was answered: from the cache, or from it past its time; a failure that it remembers; by a zone, local data or
+ * a hook; by the second level, an upstream, recursion; in the way of a list; not let in, or over a rate; as a query that is
+ * none; with a failure (native/udp/answered_by.h).
+ */
+export const AnsweredBy = {
+  hit: 0,
+  stale: 1,
+  failure: 2,
+  zone: 3,
+  local: 4,
+  hook: 5,
+  secondLevel: 6,
+  upstream: 7,
+  recursion: 8,
+  blocked: 9,
+  refused: 10,
+  invalid: 11,
+  failed: 12,
+} as const;
+export type AnsweredByName = keyof typeof AnsweredBy;
+/** Their names in the order of their values. */
+export const ANSWERED_BY = Object.keys(AnsweredBy) as readonly AnsweredByName[];
+
 export const FlightKind = { miss: 0, refresh: 1, otherClass: 2, authority: 3 } as const;
 /**
  * Places of the fields of a drained flight (native/udp/miss_ring.h), which is as many octets, then the packet, padded

@@ -3,6 +3,7 @@ import { setFlags } from '../wire/flags.js';
 import { Class, Flag, typeName } from '../wire/iana.js';
 import { Query } from '../wire/query.js';
 import type { Variant } from '../cache/engine.js';
+import type { AnsweredNote } from './answered.js';
 import type { QueryDecision, QueryInfo } from './hooks.js';
 import type { Outcome, Resolution } from './outcome.js';
 import type { ZoneTicket } from './zone-rates.js';
@@ -20,7 +21,7 @@ export interface Asker {
 }
 
 /** The flight of a question, as those who ask another one for it see it. */
-export interface UnderWay {
+export interface UnderWay extends AnsweredNote {
   readonly key: string;
   /** What it finds is told to those who wait, and not kept. */
   outdated: boolean;

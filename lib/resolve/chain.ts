@@ -3,6 +3,7 @@
 // with IPv6 alone
 // (DNS64). Each is a file of `steps/`, and gives undefined where the next one is to be asked. What a
 // question comes to is kept by Keep; flights and stale answers stand around the chain.
+import { AnsweredBy } from '../native/binding.js';
 import type { Query } from '../wire/query.js';
 import type { Flyer } from './asker.js';
 import type { Flight } from './flights.js';
@@ -36,9 +37,9 @@ export class Chain {
   run(query: Query, asker: Flight): Outcome | Promise<Outcome> | undefined {
     const { parts } = this;
     return (
-      answerFromListAlias(query, asker, parts) ??
+      noted(asker, AnsweredBy.blocked, answerFromListAlias(query, asker, parts)) ??
       answerOfServer(query, parts.context.options.identity) ??
-      answerFromZone(query, asker, parts) ??
+      noted(asker, AnsweredBy.zone, answerFromZone(query, asker, parts)) ??
       answerAny(query, asker, parts) ??
       answerFromLocalData(query, asker, parts) ??
       (parts.hooks.onQuery === undefined
@@ -53,6 +54,7 @@ export class Chain {
     const tenant = hook.tenantOf(decision, asker);
     if (tenant !== asker.tenant) return { kind: 'moved', tenant, decided: { decision } };
     if (decision?.answer !== undefined || decision?.refuse !== undefined || decision?.rewrite !== undefined) {
+      asker.flight.answeredBy = AnsweredBy.hook;
       return hook.answer(query, asker, decision);
     }
     return landed(landing => this.#afterHook(query, asker, decision?.group, landing));
@@ -82,12 +84,18 @@ export class Chain {
   ): Outcome | Promise<Outcome> | undefined {
     const { parts, hook } = this;
     const next = (to: Landing): Outcome | Promise<Outcome> | undefined =>
-      (group === undefined ? recurse(query, asker, parts, hook) : undefined) ??
+      (group === undefined ? noted(asker, AnsweredBy.recursion, recurse(query, asker, parts, hook)) : undefined) ??
       this.#forward.run(query, asker, group, to);
     const builtIn = answerFromBuiltInZone(query, asker, parts);
     if (builtIn !== undefined || parts.context.level === undefined) return builtIn ?? next(landing);
     return askFleet(query, asker, group, { landing, next, parts });
   }
+}
+
+/** Whose it is, where the step has something to say. */
+function noted<T extends Outcome | Promise<Outcome>>(asker: Flyer, by: number, outcome: T | undefined): T | undefined {
+  if (outcome !== undefined) asker.flight.answeredBy = by;
+  return outcome;
 }
 
 /** What a step comes to that lands later, or has an outcome at once. */

@@ -3,6 +3,8 @@
 // end of that question: it is counted, told, and answered SERVFAIL.
 //
 // Bounds: `flights` (FlightLimits) under way, of all clients and of one.
+import type { Clock } from '../base/clock.js';
+import { AnsweredBy } from '../native/binding.js';
 import { headerRcode } from '../wire/flags.js';
 import { Rcode } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
@@ -28,6 +30,7 @@ export interface CoalescerParts {
   readonly refreshes: Refreshes;
   readonly mistakes: Mistakes;
   readonly zoneRates: ZoneRates;
+  readonly clock: Clock;
 }
 
 export class Coalescer implements FlightOwner {
@@ -105,7 +108,8 @@ export class Coalescer implements FlightOwner {
     // Refreshes and targets of aliases are bounded elsewhere, and nobody's share.
     const client = asker.fresh === true || parent !== undefined ? undefined : asker.client?.address;
     if (!this.take(client)) return stale ?? staleAnswers.find(query, tenant, false) ?? SERVFAIL;
-    const flight = new Flight(this, hash, query, asker, forwardClientSubnet, client, stale);
+    const { clock } = this.parts;
+    const flight = new Flight(this, hash, query, asker, forwardClientSubnet, client, stale, clock.nowMs());
     this.#flights.begin(flight);
     if (parent !== undefined) parent.waitsFor = flight;
     if (told !== undefined) told.own = true;
@@ -168,6 +172,7 @@ export class Coalescer implements FlightOwner {
     // Neither the name's fault nor its servers'.
     const known = stale ?? staleAnswers.find(query, flight.tenant, flight.recursive);
     if (known !== undefined) context.stats.staleServed++;
+    flight.answeredBy = known === undefined ? AnsweredBy.failed : AnsweredBy.stale;
     this.#end(flight, known ?? SERVFAIL);
   }
 
@@ -176,6 +181,8 @@ export class Coalescer implements FlightOwner {
     flight.late?.cancel();
     this.#flights.end(flight);
     flight.waitsFor = undefined;
+    const { clock, context } = this.parts;
+    context.latencies.add(flight.answeredBy, (clock.nowMs() - flight.beganMs) * 1000);
     flight.resolve(found);
   }
 
@@ -198,6 +205,7 @@ export class Coalescer implements FlightOwner {
       inCache: stale?.kind !== 'message' && !(options.forwardClientSubnet && query.clientSubnet !== undefined),
       options,
     });
+    asker.flight.answeredBy = stale === undefined ? AnsweredBy.failed : AnsweredBy.stale;
     if (stale !== undefined) {
       context.stats.staleServed++;
       return stale;

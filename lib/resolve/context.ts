@@ -1,4 +1,5 @@
 // What the parts of a resolver read of it: its options, which change while it works, and what it counts.
+import type { LatenciesBy } from '../base/log-histogram.js';
 import type { Query } from '../wire/query.js';
 import type { StepContext, StepOptions } from './steps/step.js';
 
@@ -49,6 +50,8 @@ export const noStats = (): ResolverStats => ({
 export interface ResolverContext extends StepContext {
   readonly options: ResolverOptions;
   readonly stats: ResolverStats;
+  /** Of flights, from their begin to what they come to, by how they were answered (AnsweredBy). */
+  readonly latencies: LatenciesBy;
   /** Those under way natively: who asks the same takes them over. */
   readonly plain: { takeOver(query: Query): void } | undefined;
   /** The same of this process's own. */

@@ -7,15 +7,19 @@ import { type Chained, ChainedTable } from '../base/chained-table.js';
 import { ClientShares } from '../base/client-shares.js';
 import { type KeyedHash, keyedHash } from '../base/keyed-hash.js';
 import { type Random, systemRandom } from '../base/random.js';
+import { AnsweredBy } from '../native/binding.js';
 import type { Query } from '../wire/query.js';
 import type { Flyer, KnownAsker, UnderWay } from './asker.js';
 import { flightKey, isSameQuestion } from './flight-key.js';
 import type { Moved, Outcome, Resolution } from './outcome.js';
 
-/** Who waits for what a question comes to; told once. Must not throw. */
+/** Who waits for what a question comes to; told once, with the flight that it comes from. Must not throw. */
 export interface Told {
-  told(found: Resolution | Moved): void;
+  told(found: Resolution | Moved, flight: Flight): void;
 }
+
+/** What a flight that is known comes to, or something in its place. */
+export type OfFlight<T> = Promise<T> & { flight?: Flight };
 
 /** Whoever has begun it. */
 export interface FlightOwner {
@@ -33,6 +37,8 @@ export class Flight implements Flyer, UnderWay, Chained<Flight> {
   recursive = false;
   sharedSinceMs: number | undefined;
   zone = 0;
+  answeredBy: number = AnsweredBy.local;
+  answeredFrom: string | undefined = undefined;
   /** Called when it has landed. */
   late: { cancel(): void } | undefined;
   /** Nearly always one, which costs no list. */
@@ -50,6 +56,8 @@ export class Flight implements Flyer, UnderWay, Chained<Flight> {
     readonly sharer: string | undefined,
     /** To be served when nothing better is found. */
     public stale: Resolution | undefined,
+    /** Of the clock. */
+    readonly beganMs: number,
   ) {}
 
   get flight(): this {
@@ -89,7 +97,7 @@ export class Flight implements Flyer, UnderWay, Chained<Flight> {
   }
   /** Tells `one`, now if it is known already. */
   wait(one: Told): void {
-    if (this.#found !== undefined) one.told(this.#found);
+    if (this.#found !== undefined) one.told(this.#found, this);
     else if (this.#waiting === undefined) this.#waiting = one;
     else (this.#others ??= []).push(one);
   }
@@ -100,8 +108,8 @@ export class Flight implements Flyer, UnderWay, Chained<Flight> {
     const waiting = this.#waiting;
     const others = this.#others;
     this.#waiting = this.#others = undefined;
-    waiting?.told(found);
-    if (others !== undefined) for (const one of others) one.told(found);
+    waiting?.told(found, this);
+    if (others !== undefined) for (const one of others) one.told(found, this);
   }
 
   /** What its steps come to; told once. */
@@ -121,7 +129,7 @@ export class Flight implements Flyer, UnderWay, Chained<Flight> {
 }
 
 /** What a question has come to, or the flight that it waits for. */
-export type Found = Resolution | Moved | Flight | Promise<Resolution | Moved>;
+export type Found = Resolution | Moved | Flight | OfFlight<Resolution | Moved>;
 
 export function awaited(found: Found): Promise<Resolution | Moved> {
   return found instanceof Flight ? found.promise : Promise.resolve(found);

@@ -125,6 +125,7 @@ export class Forwarding extends Race implements Found {
       return failed(Rcode.REFUSED, ExtendedError.blocked);
     }
     if (message !== undefined) {
+      this.asker.flight.answeredFrom = upstream.label;
       const extendedError = responseExtendedError(response) ?? NO_EXTENDED_ERROR;
       const outcome = { kind: 'message', message, extendedError } as const;
       if (this.bareAlias === undefined) return outcome;

@@ -7,7 +7,7 @@
 //
 // Bounds: those of flights and of questions to upstreams.
 import type { Clock } from '../base/clock.js';
-import { ForwardResult } from '../native/binding.js';
+import { AnsweredBy, ForwardResult } from '../native/binding.js';
 import type { Doubt } from '../transport/transport.js';
 import type { Forwarding, ForwardOwner } from '../transport/forwarded.js';
 import type { ServerCookie } from '../upstream/cookies.js';
@@ -29,6 +29,8 @@ export interface PlaneOfFlights {
   find(query: Uint8Array): number;
   /** What flights under way find is not kept. */
   outdate(): void;
+  /** The flight is put to this upstream; for those who watch. */
+  forwarded(ticket: number, upstream: string): void;
   /** The flight is over, and all who waited are answered. */
   completed(): void;
   /** The flight is JavaScript's from now on; must not throw. */
@@ -137,6 +139,7 @@ export class PlainMisses implements ForwardOwner<Miss> {
     one.known = exchanger.cookieOf(upstream);
     one.cookie = one.known?.expected();
     one.ticket = ticket;
+    this.#plane?.forwarded(ticket, upstream.label);
     this.#byPlace[placeOf(ticket)] = one;
     this.#unraced.begin(one, this.#upstreams);
     forwarding.forward(one, context.options.upstreamUdpSize);
@@ -190,6 +193,7 @@ export class PlainMisses implements ForwardOwner<Miss> {
     const { context, keep } = this.parts;
     context.stats.resolved++;
     this.stats.answered++;
+    context.latencies.add(AnsweredBy.upstream, (this.parts.clock.nowMs() - one.beganMs) * 1000);
     if ((result & ForwardResult.hasOpt) !== 0) one.upstream.edns.shown();
     one.known?.echoed();
     keep.keptNatively(one.query, 0, response);

@@ -4,6 +4,7 @@
 import type { Clock } from '../base/clock.js';
 import { EqualTimers } from '../base/equal-timers.js';
 import { harmless, type Logger } from '../base/log.js';
+import { LatenciesBy } from '../base/log-histogram.js';
 import type { SecondLevel } from '../cache/answers/second-level.js';
 import { systemRandom } from '../base/random.js';
 import { type Engine, type JudgedClient, MISS_WITH_STALE, NOT_DUE } from '../cache/engine.js';
@@ -12,7 +13,7 @@ import type { Gate } from '../clients/gate.js';
 import { isAliasTag, type ListAliases } from '../clients/list-aliases.js';
 import type { ServedZones } from '../clients/served-zones.js';
 import type { ClientTenants } from '../clients/tenants.js';
-import { REFUSED } from '../native/binding.js';
+import { ANSWERED_BY, REFUSED } from '../native/binding.js';
 import type { Exchanger } from '../upstream/exchange.js';
 import type { Upstream } from '../upstream/upstream.js';
 import { headerRcode } from '../wire/flags.js';
@@ -24,7 +25,7 @@ import { type Asker, knownAsker, type KnownAsker } from './asker.js';
 import { Chain } from './chain.js';
 import { Coalescer } from './coalescer.js';
 import { noStats, type ResolverContext, type ResolverOptions } from './context.js';
-import { awaited, Flight, type Found, type Told } from './flights.js';
+import { awaited, Flight, type Found, type OfFlight, type Told } from './flights.js';
 import type { Hooks } from './hooks.js';
 import { Keep } from './keep.js';
 import type { Designation } from './local-zones.js';
@@ -44,6 +45,11 @@ export type { Asker, Resolution };
 
 /** For a client that might ask when its question came. */
 const PROHIBITED: Resolution = { kind: 'error', rcode: Rcode.REFUSED, extendedError: ExtendedError.prohibited };
+
+function flightOf(found: Resolution | Flight | OfFlight<Resolution>): Flight | undefined {
+  if (found instanceof Flight) return found;
+  return found instanceof Promise ? found.flight : undefined;
+}
 
 /** See {@link Resolver.finish}. */
 export const ASK_AGAIN = -3;
@@ -78,6 +84,7 @@ export class Resolver implements ResolverContext {
   /** Questions of this process that need no flight. */
   readonly plainQuestions: PlainQuestions;
   readonly stats = noStats();
+  readonly latencies = new LatenciesBy(ANSWERED_BY.length);
   onBogus: (name: string, extendedError: number) => void = () => {};
   groups: ReadonlyMap<string, readonly Upstream[]>;
   options: ResolverOptions;
@@ -114,7 +121,7 @@ export class Resolver implements ResolverContext {
     const zoneRates = new ZoneRates(clock, systemRandom);
     const shared = { context: this, hooks, keep, mistakes, zoneRates };
     const chain = new Chain({ ...shared, engine, exchanger, clock, soon, log: safeLog });
-    const coalescer = new Coalescer({ ...shared, chain, stale, refreshes });
+    const coalescer = new Coalescer({ ...shared, chain, stale, refreshes, clock });
     this.#coalescer = coalescer;
     this.plain = new PlainMisses({ context: this, hooks, exchanger, keep, coalescer, zoneRates, clock });
     this.plainQuestions = new PlainQuestions({ context: this, hooks, exchanger, keep, coalescer, clock });
@@ -153,21 +160,27 @@ export class Resolver implements ResolverContext {
     return this.#hooks.onQuery !== undefined;
   }
 
-  /** Never throws and never rejects: every outcome is something that clients can be told. */
-  resolve(query: Query, asker: Asker): Promise<Resolution> {
+  /**
+   * Never throws and never rejects: every outcome is something that clients can be told.
+   * @param by has the flight that it waits for afterwards, if it does
+   */
+  resolve(query: Query, asker: Asker, by?: { flight: Flight | undefined }): Promise<Resolution> {
     const found = this.#begin(query, asker);
+    if (by !== undefined) by.flight = flightOf(found);
     return found instanceof Flight ? (found.promise as Promise<Resolution>) : Promise.resolve(found);
   }
   /** The same for one who is told: at once, where that is known. */
-  ask(query: Query, asker: Asker, waiting: { told(found: Resolution): void }): void {
+  ask(query: Query, asker: Asker, waiting: { told(found: Resolution, flight: Flight | undefined): void }): void {
     const found = this.#begin(query, asker);
     if (found instanceof Flight) found.wait(waiting as Told);
-    else if (found instanceof Promise) void found.then(resolution => waiting.told(resolution));
-    else waiting.told(found);
+    else if (found instanceof Promise) {
+      const { flight } = found;
+      void found.then(resolution => waiting.told(resolution, flight));
+    } else waiting.told(found, undefined);
   }
 
   /** Who is told of a tenant that the client is moved to is not found here: what `resolveKnown` gives is for clients. */
-  #begin(query: Query, asker: Asker): Resolution | Flight | Promise<Resolution> {
+  #begin(query: Query, asker: Asker): Resolution | Flight | OfFlight<Resolution> {
     try {
       if (asker.tenant !== undefined && isAliasTag(asker.tenant)) {
         return this.find(query, knownAsker(asker, asker.tenant)) as Resolution | Flight;
@@ -186,11 +199,11 @@ export class Resolver implements ResolverContext {
   }
 
   /** For a client whose tenant is known, or was asked for. */
-  resolveKnown(query: Query, asker: KnownAsker): Resolution | Flight | Promise<Resolution> {
+  resolveKnown(query: Query, asker: KnownAsker): Resolution | Flight | OfFlight<Resolution> {
     if (this.#hooks.onQuery !== undefined && asker.client !== undefined) {
       this.#refreshes.lastOfTenant(asker.tenant, asker.client);
     }
-    if (!this.sortsByHook) return this.find(query, asker) as Resolution | Flight | Promise<Resolution>;
+    if (!this.sortsByHook) return this.find(query, asker) as Resolution | Flight | OfFlight<Resolution>;
     return this.#sorting.resolve(query, asker).catch((error: unknown) => {
       this.#mistakes.ended(error, query);
       return SERVFAIL;

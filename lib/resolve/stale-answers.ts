@@ -6,7 +6,7 @@ import { isAliasTag } from '../clients/list-aliases.js';
 import { Class } from '../wire/iana.js';
 import type { Query } from '../wire/query.js';
 import type { ResolverContext } from './context.js';
-import type { Flight } from './flights.js';
+import type { Flight, OfFlight } from './flights.js';
 import type { Hooks } from './hooks.js';
 import type { Mistakes } from './mistakes.js';
 import type { Moved, Resolution } from './outcome.js';
@@ -51,8 +51,8 @@ export class StaleAnswers {
   }
 
   /** RFC 8767 section 5: the client gets the stale answer when the fresh one is late; the flight goes on. */
-  orFresh(flight: Flight, stale: Resolution): Promise<Resolution | Moved> {
-    return new Promise(resolve => {
+  orFresh(flight: Flight, stale: Resolution): OfFlight<Resolution | Moved> {
+    const either: OfFlight<Resolution | Moved> = new Promise(resolve => {
       const late = (): void => {
         this.context.stats.staleServed++;
         resolve(stale);
@@ -69,6 +69,8 @@ export class StaleAnswers {
         },
       });
     });
+    either.flight = flight;
+    return either;
   }
 
   /** The same for all who wait for a flight to the recursor, from expired RRsets, if there are any by then. */

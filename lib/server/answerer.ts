@@ -8,12 +8,13 @@ import type { Clock } from '../base/clock.js';
 import { Turns } from '../base/turns.js';
 import { type Engine, FOR_AUTHORITY, type JudgedClient } from '../cache/engine.js';
 import type { Gate } from '../clients/gate.js';
-import { DURATION_BUCKETS, NO_EXTENDED_ERROR, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
+import { AnsweredBy, DURATION_BUCKETS, NO_EXTENDED_ERROR, TYPES_COUNTED, UNKNOWN_TENANT } from '../native/binding.js';
 import { SERVFAIL } from '../resolve/outcome.js';
 import { ASK_AGAIN, type Asker, type Resolution, type Resolver } from '../resolve/resolver.js';
 import { Query } from '../wire/query.js';
 import type { AuthorityRequests, MessageSource } from '../zone/authority/requests.js';
 import { byProtocolFamily, type Protocol } from './listeners/protocols.js';
+import { Answering, type Tap } from './tap/tap.js';
 
 export type ListenerAsker = Asker & { protocol: Protocol; client: { address: string; port: number } };
 /**
@@ -29,7 +30,12 @@ interface For {
   readonly client: JudgedClient | undefined;
   readonly asker: ListenerAsker;
   readonly tenant: number | undefined;
+  /** For those who watch; undefined where nobody does. */
+  readonly told: Answering | undefined;
 }
+
+/** What is known of one that an error is the end of. */
+type Failing = Pick<For, 'udp'> & Partial<Pick<For, 'client' | 'told'>>;
 
 const tenantOf = (tag: number): number | undefined => (tag === UNKNOWN_TENANT ? undefined : tag);
 
@@ -57,6 +63,7 @@ export class Answerer {
     private readonly resolver: Resolver,
     private readonly clock: Clock,
     private readonly gate: Gate,
+    private readonly tap?: Tap,
   ) {}
 
   /** The cache goes: what is still under way ends without a reply. */
@@ -71,7 +78,8 @@ export class Answerer {
   /** Calls `reply` once, at once for a hit; with undefined when no reply is due. Never throws. */
   answer(message: Uint8Array, asker: ListenerAsker, reply: Reply): void {
     const udp = asker.protocol === 'udp';
-    const done = this.#timed(reply);
+    const told = this.#watched(asker);
+    const done = this.#timed(reply, told);
     let waiting: Promise<Resolution> | undefined;
     let query: Query | undefined;
     let octets: Uint8Array | undefined;
@@ -82,6 +90,7 @@ export class Answerer {
       const length = this.engine.answer(message, { udp, client, authority: this.authority !== undefined });
       tenant = tenantOf(this.engine.tag);
       this.#countRequest(asker);
+      if (told !== undefined) told.by = length === FOR_AUTHORITY ? AnsweredBy.zone : this.engine.answeredBy;
       if (length === FOR_AUTHORITY) {
         this.authority!.handle(Uint8Array.from(message), asker, (octets, more) => done(octets, undefined, more));
         return;
@@ -89,16 +98,16 @@ export class Answerer {
       if (length < 0) {
         // Kept beyond this call, so out of the listener's buffer.
         query = new Query(Uint8Array.from(message));
-        waiting = this.resolver.resolve(query, { ...asker, tenant });
+        waiting = this.resolver.resolve(query, { ...asker, tenant }, told);
       } else if (this.engine.refreshDue) {
         octets = this.#reply(length)?.slice();
         this.resolver.prefetch(new Query(Uint8Array.from(message)), tenant);
       } else octets = this.#reply(length);
     } catch (error) {
-      octets ??= this.#failed(error, message, udp, client);
+      octets ??= this.#failed(error, message, { udp, client, told });
     }
     if (waiting === undefined || query === undefined) done(octets);
-    else this.#answerLater(waiting, query, { udp, client, asker, tenant }, done);
+    else this.#answerLater(waiting, query, { udp, client, asker, tenant, told }, done);
   }
 
   /** A query of the plane's that is for who serves zones, and kept. Calls `reply` once. Never throws. */
@@ -120,15 +129,16 @@ export class Answerer {
   }
   /** The same as `answer` for a query that was looked up natively, under `tag`, and is a miss; `message` is kept. */
   answerMiss(message: Uint8Array, asker: ListenerAsker, tag: number, reply: Reply): void {
-    const done = this.#timed(reply);
+    const told = this.#watched(asker);
+    const done = this.#timed(reply, told);
     try {
       const client = this.gate.clientOf(asker.client.address);
       const query = new Query(message);
       const tenant = tenantOf(tag);
-      const waiting = this.resolver.resolve(query, { ...asker, tenant });
-      this.#answerLater(waiting, query, { udp: false, client, asker, tenant }, done);
+      const waiting = this.resolver.resolve(query, { ...asker, tenant }, told);
+      this.#answerLater(waiting, query, { udp: false, client, asker, tenant, told }, done);
     } catch (error) {
-      done(this.#failed(error, message, false));
+      done(this.#failed(error, message, { udp: false, told }));
     }
   }
   /** A hit that was found natively is the one chosen to refresh its entry; `message` is kept. Never throws. */
@@ -143,7 +153,7 @@ export class Answerer {
   /** Keeps the query's own copy, and not what the listener has read it with. */
   #answerLater(waiting: Promise<Resolution>, query: Query, from: For, done: Reply): void {
     const { message } = query;
-    const { udp, client, tenant } = from;
+    const { udp, client, tenant, told } = from;
     const inTurn = (make: () => Uint8Array | undefined | 'later'): void =>
       this.#turns.run(() => {
         let length = 0;
@@ -153,7 +163,7 @@ export class Answerer {
           length = octets?.length ?? 0;
           done(octets);
         } catch (error) {
-          this.#failed(error, message, udp, client);
+          this.#failed(error, message, from);
         }
         return length + REPLY_OVERHEAD;
       });
@@ -161,35 +171,37 @@ export class Answerer {
       resolution =>
         inTurn(() => {
           let again = false;
-          const octets = this.#guarded(message, udp, () => {
+          const octets = this.#guarded(message, from, () => {
             const length = this.resolver.finish(query, resolution, udp, client, tenant);
+            told?.cameTo(resolution, this.engine.answeredBy);
             again = length === ASK_AGAIN;
             return again ? 0 : length;
           });
           return again ? this.#answerAgain(query, { ...from, tenant: this.engine.tag }, done) : octets;
         }),
-      (error: unknown) => inTurn(() => this.#failed(error, message, udp, client)),
+      (error: unknown) => inTurn(() => this.#failed(error, message, from)),
     );
   }
 
   /** Under the tag of a list's alias, once: what stands behind that is not judged by lists. By rates it is, as at first. */
   #answerAgain(query: Query, from: For, done: Reply): Uint8Array | undefined | 'later' {
     const { message } = query;
-    const { udp, client, asker, tenant } = from;
+    const { udp, client, asker, tenant, told } = from;
     const length = this.engine.answer(message, { udp, client, tenant, counts: 'reply', isOtherTag: true });
+    if (told !== undefined) told.by = AnsweredBy.blocked;
     if (length >= 0) {
       if (!this.engine.refreshDue) return this.#reply(length);
       const octets = this.#reply(length)?.slice();
       this.resolver.prefetch(query, tenant);
       return octets;
     }
-    this.#answerLater(this.resolver.resolve(query, { ...asker, tenant }), query, from, done);
+    this.#answerLater(this.resolver.resolve(query, { ...asker, tenant }, told), query, from, done);
     return 'later';
   }
 
   /** Without an answer: what is wrong with the query. */
   refuse(message: Uint8Array, rcode: number, udp: boolean): Uint8Array | undefined {
-    return this.#guarded(message, udp, () =>
+    return this.#guarded(message, { udp }, () =>
       this.engine.refuse(message, { rcode, extendedError: NO_EXTENDED_ERROR }, { udp }),
     );
   }
@@ -198,11 +210,16 @@ export class Answerer {
   answerAtOnce(message: Uint8Array, asker: ListenerAsker): Uint8Array | undefined {
     const udp = asker.protocol === 'udp';
     let octets: Uint8Array | undefined;
-    this.#timed(reply => (octets = reply))(
-      this.#guarded(message, udp, () => {
+    const told = this.#watched(asker);
+    this.#timed(
+      reply => (octets = reply),
+      told,
+    )(
+      this.#guarded(message, { udp, told }, () => {
         const client = this.gate.clientOf(asker.client.address);
         const length = this.engine.answer(message, { udp, allowStale: true, client });
         this.#countRequest(asker);
+        if (told !== undefined && length >= 0) told.by = this.engine.answeredBy;
         // Under the tag that it was looked up under: what a list tells in its place is not found anew.
         return length >= 0 ? length : this.engine.refuse(message, SERVFAIL, { udp, client, tenant: this.engine.tag });
       }),
@@ -214,17 +231,18 @@ export class Answerer {
     return this.#reply(this.resolver.finish(query, resolution, udp));
   }
 
-  #guarded(message: Uint8Array, udp: boolean, answer: () => number): Uint8Array | undefined {
+  #guarded(message: Uint8Array, { udp, told }: Failing, answer: () => number): Uint8Array | undefined {
     try {
       return this.#closed ? undefined : this.#reply(answer());
     } catch (error) {
-      return this.#failed(error, message, udp);
+      return this.#failed(error, message, { udp, told });
     }
   }
 
-  #failed(error: unknown, message: Uint8Array, udp: boolean, client?: JudgedClient): Uint8Array | undefined {
+  #failed(error: unknown, message: Uint8Array, { udp, client, told }: Failing): Uint8Array | undefined {
     if (this.#closed) return undefined;
     this.resolver.broke(error);
+    if (told !== undefined) told.by = AnsweredBy.failed;
     try {
       return this.#reply(this.engine.refuse(message, SERVFAIL, { udp, client }));
     } catch {
@@ -238,11 +256,18 @@ export class Answerer {
     return undefined;
   }
 
-  /** Counts how long a query takes from here. */
-  #timed(reply: Reply): Reply {
+  /** What is known of a query while it is answered, where somebody wants to know. */
+  #watched({ protocol, client }: ListenerAsker): Answering | undefined {
+    return this.tap?.on === true ? new Answering(protocol, client) : undefined;
+  }
+
+  /** Counts how long a query takes from here, and tells those who watch. */
+  #timed(reply: Reply, told: Answering | undefined): Reply {
     const began = this.clock.nowMs();
     return (octets, _, more) => {
-      this.#count((this.clock.nowMs() - began) * 1000);
+      const us = (this.clock.nowMs() - began) * 1000;
+      this.#count(us);
+      if (told !== undefined && octets !== undefined) this.tap?.answered(told, us, octets);
       reply(octets, octets === undefined ? this.#why : undefined, more);
     };
   }

@@ -32,6 +32,8 @@ import type { ServerSettings } from './settings/settings.js';
 import { applyToTransports, authoritiesOf, exchangerOptionsOf } from './settings/upstreams.js';
 import { SignatureProbes } from './signature-probes.js';
 import { type OpenStore, Snapshots } from './snapshots.js';
+import { Tap } from './tap/tap.js';
+import { Watching } from './tap/watching.js';
 import { makeTransports, type Transports } from './transports.js';
 import { UpstreamGroups } from './upstream-groups.js';
 import { NativeAnswers } from '../zone/native-answers.js';
@@ -70,6 +72,8 @@ export interface ServerParts {
   readonly clientRules: ClientRules;
   readonly zones: Zones;
   readonly zoneTransfers: ZoneTransfers;
+  /** Who watches what is answered. */
+  readonly watching: Watching;
   /** Has clients told how the listeners that are open now are asked encrypted. */
   readonly designate: (settings: ServerSettings) => void;
 }
@@ -155,10 +159,17 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     rulesNumberOf(settings),
   );
   const gate = new Gate(random);
-  const answerer = new Answerer(engine, resolver, clock, gate);
+  const wallMs = (): number => (clock === systemClock ? Date.now() : clock.wallSeconds() * 1000);
+  const tapParts = { clock, random, log, wallMs };
+  const tap = new Tap(tapParts);
+  const watching = new Watching(tap, tapParts);
+  const answerer = new Answerer(engine, resolver, clock, gate, tap);
   const certificates = new Certificates(clock, log);
   const { inherited = NO_SOCKETS } = dependencies;
-  const listeners = new Listeners({ engine, gate, resolver, answerer, clock, log, certificates, inherited }, settings);
+  const listeners = new Listeners(
+    { engine, gate, resolver, answerer, clock, log, certificates, inherited, tap },
+    settings,
+  );
   groups.own = () => listeners.own;
   const mirror = new Mirror({ clock, log, transports, plane: () => listeners.plane });
   const invalidation = new Invalidation(resolver, recursion);
@@ -214,6 +225,7 @@ export function assemble(settings: ServerSettings, hooks: Hooks, dependencies: S
     clientRules,
     zones,
     zoneTransfers,
+    watching,
     designate,
   };
 }

@@ -11,6 +11,7 @@ import {
   type EdgeStats,
   FileState,
   type PlaneStats,
+  type AnsweredByName,
   RCODES_COUNTED,
   readEdgeStats,
   TYPES_COUNTED,
@@ -38,7 +39,9 @@ import type { Mirror, MirrorReport } from './mirror.js';
 import type { Recursion } from './recursion.js';
 import type { ProbeReport, SignatureProbes } from './signature-probes.js';
 import { sumOf } from './recursion-stats.js';
+import { latencyReport, type LatencyReport } from './latency-report.js';
 import type { Snapshots } from './snapshots.js';
+import type { Watching, WatchReport } from './tap/watching.js';
 import type { Transports } from './transports.js';
 import type { DiscoveryReport, HostReport, UpstreamGroups } from './upstream-groups.js';
 import { type Protocol, PROTOCOLS } from './listeners/protocols.js';
@@ -72,6 +75,8 @@ export interface ServerReport {
   readonly responses: Readonly<Record<string, number>>;
   /** From receiving a query to its reply: `counts[i]` took less than 2^i microseconds and more than 2^(i-1); the last takes the rest. */
   readonly durations: { readonly counts: readonly number[]; readonly sumSeconds: number };
+  /** Flights, by how they were answered: from a miss to what all who wait for it are told. */
+  readonly missLatencies: Readonly<Partial<Record<AnsweredByName, LatencyReport>>>;
   readonly cache: Readonly<CacheStats> & {
     /** Octets of the region. */
     readonly memoryBytes: number;
@@ -195,6 +200,8 @@ export interface ServerReport {
   readonly forwardedTo: readonly ProbeReport[];
   /** Questions whose answers did not prove themselves, by the code of their extended error. */
   readonly bogusBy: Readonly<Record<string, number>>;
+  /** Who watches what is answered. */
+  readonly watching: WatchReport;
   readonly process: { readonly pid: number; readonly uptimeSeconds: number; readonly residentBytes: number };
 }
 
@@ -219,6 +226,7 @@ export interface ReportSources {
   readonly probes: SignatureProbes;
   readonly bogusBy: Readonly<Record<string, number>>;
   readonly groups: UpstreamGroups;
+  readonly watching: Watching;
   readonly transports: Transports;
 }
 
@@ -268,6 +276,7 @@ export function reportOf(sources: ReportSources): ServerReport {
       counts: Array.from(answerer.durations, (count, i) => count + (plane?.durations[i] ?? 0)),
       sumSeconds: (answerer.durationSumUs + (plane?.durationSumUs ?? 0)) / 1e6,
     },
+    missLatencies: latencyReport(resolver.latencies),
     cache: {
       ...engine.stats(),
       memoryBytes: engine.memoryBytes,
@@ -338,6 +347,7 @@ export function reportOf(sources: ReportSources): ServerReport {
     clockDoubt: recursion.clockDoubt,
     forwardedTo: sources.probes.report,
     bogusBy: { ...sources.bogusBy },
+    watching: sources.watching.report,
     process: { pid: process.pid, uptimeSeconds: process.uptime(), residentBytes: process.memoryUsage.rss() },
   };
 }

@@ -31,6 +31,7 @@ import type { Snapshots } from './snapshots.js';
 import type { Protocol } from './listeners/protocols.js';
 import type { TcpConnections } from './listeners/tcp-connections.js';
 import type { UdpPlane } from './listeners/udp-plane.js';
+import type { Watching } from './tap/watching.js';
 import type { ZoneTransfers } from './zone-transfers.js';
 import type { Zones } from './zones.js';
 
@@ -65,6 +66,8 @@ export class Server implements AsyncDisposable {
   readonly zones: Zones;
   /** Zones that come from other servers, and go to them. */
   readonly zoneTransfers: ZoneTransfers;
+  /** Who watches what is answered. */
+  readonly watching: Watching;
   /** Where its control API and dashboard are served, with the port that was bound; set by what serves them. */
   controlUrl: string | undefined;
   readonly #parts: ServerParts;
@@ -97,6 +100,7 @@ export class Server implements AsyncDisposable {
     this.clientRules = parts.clientRules;
     this.zones = parts.zones;
     this.zoneTransfers = parts.zoneTransfers;
+    this.watching = parts.watching;
     const life: ServerLife = {
       observers: this.#observers,
       isListening: () => this.listening,
@@ -177,6 +181,7 @@ export class Server implements AsyncDisposable {
       (await this.#parts.clientRules.lists.prepare(settings)).commit();
       this.clientRules.publish();
       this.#parts.certificates.prepare(settings).commit();
+      this.watching.prepare(settings).commit();
       await this.zoneTransfers.begin(settings, authoritiesOf(settings), sourceOf(settings));
       this.#checkOpen('listen()');
       await this.#openListeners(this.#inForce);
@@ -322,6 +327,7 @@ export class Server implements AsyncDisposable {
     for (const part of [this.mirror, resolver, listeners, answerer, groups, ...transports]) {
       steps.do(() => part.close());
     }
+    await steps.wait(() => this.watching.close());
     // Whoever still waits for a flight is told before the cache goes.
     await new Promise(resolve => setImmediate(resolve));
     await steps.wait(() => this.snapshots.loaded);

@@ -67,6 +67,7 @@ export class SettingsInForce implements SettingsPair {
       prepared.push(await parts.zones.prepare(settings));
       // Behind those of files, which may take the place of others.
       prepared.push(parts.zoneTransfers.prepare(settings, authorities, source));
+      prepared.push(parts.watching.prepare(settings));
       for (const observer of life.observers) {
         const change = await observer.prepare?.(settings);
         if (change !== undefined) prepared.push(change);

@@ -123,6 +123,14 @@ export function rcodeName(code: number): string {
   return rcodeNames.get(code) ?? `RCODE${code}`;
 }
 
+/** The code of a mnemonic or of RCODE123; undefined for neither. */
+export function rcodeCode(name: string): number | undefined {
+  const upper = name.toUpperCase();
+  if (Object.hasOwn(Rcode, upper)) return Rcode[upper as RcodeName];
+  const match = /^RCODE(\d{1,4})$/.exec(upper);
+  return match !== null && Number(match[1]) <= 4095 ? Number(match[1]) : undefined;
+}
+
 /** Extended DNS errors (RFC 8914 section 4). */
 export const ExtendedError = {
   other: 0,

@@ -44,15 +44,17 @@ struct CacheAnswering {
     wire::Query parsed;
     udp::Response response;
     if (control != nullptr) control[control::kSilence] = silence::kNoQuery;
-    if (ClientAnswering::Asks(self, control)) [[unlikely]] {
-      response = ClientAnswering::Respond(self, control, query, Args(control, self->Now()), &parsed, reply);
+    udp::AnsweredBy by = udp::AnsweredBy::kHit;
+    const bool judges = ClientAnswering::Asks(self, control);
+    if (judges) [[unlikely]] {
+      response = ClientAnswering::Respond(self, control, query, Args(control, self->Now()), &parsed, reply, &by);
     } else {
       response = self->responder_.Respond(
           query, Args(control, 0), [self] { return self->Now(); }, &parsed, reply);
     }
     if (control != nullptr) {
       control[control::kRefresh] = response.answer.refresh;
-      control[control::kOutcome] = static_cast<uint32_t>(response.answer.outcome);
+      control[control::kAnsweredBy] = static_cast<uint32_t>(judges ? by : udp::ByOf(response));
       control[control::kType] = parsed.type;
     }
     return ResultOf(response);

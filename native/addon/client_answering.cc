@@ -6,7 +6,7 @@
 namespace shardns::addon {
 
 udp::Response ClientAnswering::Respond(CacheObject* self, uint32_t* control, Bytes packet, udp::RespondArgs args,
-                                       wire::Query* query, MutableBytes out) {
+                                       wire::Query* query, MutableBytes out, udp::AnsweredBy* by) {
   using Said = udp::Admission::Said;
   CacheObject::Clients& clients = *self->clients_;
   udp::Responder& responder = self->responder_;
@@ -19,8 +19,11 @@ udp::Response ClientAnswering::Respond(CacheObject* self, uint32_t* control, Byt
   };
   if (!rules) {
     control[control::kTenant] = args.tenant = 0;
-    return responder.Respond(packet, args, query, out);
+    const udp::Response response = responder.Respond(packet, args, query, out);
+    *by = udp::ByOf(response);
+    return response;
   }
+  *by = udp::AnsweredBy::kRefused;
   const udp::Client client = ClientOf(clients, control, args.udp);
   udp::Admitted admitted;
   admitted.client = rules->Judge(client.address, clients.gate->Now(MonotonicMs()));
@@ -50,6 +53,7 @@ udp::Response ClientAnswering::Respond(CacheObject* self, uint32_t* control, Byt
       clients.admission.Renew(*edge, client, args.tenant, query, &admitted);
     } else if (clients.admission.Judge(*edge, client, parsed, query, &admitted, out, &length) != Said::kGoOn) {
       if (length == 0) Say(control, SilenceOf(admitted));
+      *by = admitted.By(*by);
       return done(length);
     } else {
       control[control::kTenant] = args.tenant = admitted.client.tag;
@@ -58,6 +62,7 @@ udp::Response ClientAnswering::Respond(CacheObject* self, uint32_t* control, Byt
   args.parsed = &parsed;
   args.other_tag = again;
   udp::Response response = responder.Respond(packet, args, query, out);
+  *by = udp::ByOf(response);
   if (edge == nullptr) return response;
   const auto judge_reply = [&] {
     length = clients.admission.ReplyCounted(*edge, client, &admitted, *query, out, response.length);
@@ -75,6 +80,7 @@ udp::Response ClientAnswering::Respond(CacheObject* self, uint32_t* control, Byt
     if (is_reply) judge_reply();
   }
   if (is_reply) {
+    *by = admitted.By(udp::ByOf(response));
     response.length = length;
     if (length == 0) {
       response.verdict = udp::Verdict::kDrop;
@@ -83,6 +89,7 @@ udp::Response ClientAnswering::Respond(CacheObject* self, uint32_t* control, Byt
   } else if (response.verdict == udp::Verdict::kMiss && !is_judged &&
              clients.admission.Miss(*edge, client, admitted, *query, out, &length) != Said::kGoOn) {
     if (length == 0) Say(control, silence::kLimited);
+    *by = udp::AnsweredBy::kRefused;
     return done(length);
   }
   return response;

@@ -10,9 +10,10 @@ struct ClientAnswering {
     return control != nullptr && (control[control::kFlags] & control_flag::kClient) != 0 && self->clients_ != nullptr;
   }
 
-  // As Responder::Respond; a question is judged, and a reply to one that was judged before gets its cookie.
+  // As Responder::Respond; a question is judged, and a reply to one that was judged before gets its cookie. `*by`: how
+  // a reply came about.
   static udp::Response Respond(CacheObject* self, uint32_t* control, Bytes packet, udp::RespondArgs args,
-                               wire::Query* query, MutableBytes out);
+                               wire::Query* query, MutableBytes out, udp::AnsweredBy* by);
 
   // The reply that `write()` makes for a query that was judged before, or what is sent in its place, not counted; 0
   // where it makes none, or, `*due` is false, where none is sent. The control words have the tag that it was answered
@@ -33,6 +34,7 @@ struct ClientAnswering {
     const size_t sent = clients.admission.Reply(*rules->edge(), client, &admitted, *query, out, length);
     if (admitted.again != 0) control[control::kTenant] = admitted.again;
     if (sent == 0) Say(control, SilenceOf(admitted));
+    control[control::kAnsweredBy] = static_cast<uint32_t>(admitted.By(udp::AnsweredBy::kHit));
     *due = sent != 0;
     return sent;
   }

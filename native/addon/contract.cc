@@ -13,6 +13,7 @@
 #include "addon/gate_object.h"
 #include "addon/object.h"
 #include "addon/plane_object.h"
+#include "addon/tap_object.h"
 #include "base/clock.h"
 #include "base/status.h"
 #include "bytes/byte_format.h"
@@ -20,9 +21,9 @@
 #include "gate/list_compiler.h"
 #include "store/stripes.h"
 #include "udp/ask_commands.h"
+#include "udp/copies.h"
 #include "udp/event_buffer.h"
 #include "udp/forwarder.h"
-#include "udp/copies.h"
 #include "wire/edns.h"
 #include "wire/question.h"
 
@@ -70,6 +71,8 @@ constexpr Value kLimits[] = {
     {"behindBit", gate::kBehindBit},
     {"notDue", answer_result::kNotDue},
     {"copyOctets", udp::kCopyOctets},
+    {"maxTapEvery", udp::TapSettings::kMostEvery},
+    {"maxTapRecord", udp::TapRing::kMaxRecord},
 };
 
 // A field of a struct that is written as words of 8 octets (WriteStats); plane.send_failed is "sendFailed" there.
@@ -145,6 +148,11 @@ constexpr Field kAskerStats[] = {FIELD(asker.sent),
                                  FIELD(under_way)};
 #undef FIELD
 static_assert(NamesAll<AskerTotals>(kAskerStats));
+
+#define FIELD(field) SHARDNS_FIELD(TapTotals, field)
+constexpr Field kTapStats[] = {FIELD(written), FIELD(dropped), FIELD(memory_bytes)};
+#undef FIELD
+static_assert(NamesAll<TapTotals>(kTapStats));
 #undef SHARDNS_FIELD
 
 // Places of a record's fields, and how many octets it has.
@@ -166,6 +174,19 @@ constexpr Value kEventRecord[] = {
     SHARDNS_PLACE(udp::EventHead, kind, "kind"),     SHARDNS_PLACE(udp::EventHead, length, "length"),
     SHARDNS_PLACE(udp::EventHead, number, "number"), SHARDNS_PLACE(udp::EventHead, serial, "serial"),
     SHARDNS_PLACE(udp::EventHead, value, "value"),   {"octets", sizeof(udp::EventHead)},
+};
+constexpr Value kTapRecord[] = {
+    SHARDNS_PLACE(udp::TapRecord, at_us, "atUs"),
+    SHARDNS_PLACE(udp::TapRecord, latency_us, "latencyUs"),
+    SHARDNS_PLACE(udp::TapRecord, upstream, "upstream"),
+    SHARDNS_PLACE(udp::TapRecord, protocol, "protocol"),
+    SHARDNS_PLACE(udp::TapRecord, address, "address"),
+    SHARDNS_PLACE(udp::TapRecord, port, "port"),
+    SHARDNS_PLACE(udp::TapRecord, length, "length"),
+    SHARDNS_PLACE(udp::TapRecord, family, "family"),
+    SHARDNS_PLACE(udp::TapRecord, by, "by"),
+    SHARDNS_PLACE(udp::TapRecord, one_in, "oneIn"),
+    {"octets", sizeof(udp::TapRecord)},
 };
 #undef SHARDNS_PLACE
 
@@ -292,16 +313,20 @@ napi_value Names(napi_env env) {
   set("planeStats", List(env, kPlaneStats));
   set("askerStats", List(env, kAskerStats));
   set("edgeStats", List(env, kEdgeStats));
+  set("tapStats", List(env, kTapStats));
   set("edgeAction", SHARDNS_ENUM(gate::EdgeAction, kAllow, kDrop, kRefuse, kTruncate, kFormErr, kBadCookie, kBlocked));
   set("cookieState", SHARDNS_ENUM(gate::CookieState, kNone, kMalformed, kClientOnly, kBad, kGood, kGoodToRenew));
   set("rateKind", SHARDNS_ENUM_AS("query, miss, nxdomain, error", gate::RateKind, kQuery, kMiss, kNxDomain, kError));
   set("rateAction", SHARDNS_ENUM(gate::RateAction, kDrop, kTruncate, kSlip, kRefuse));
   set("status", SHARDNS_ENUM(Status, kOk, kMalformed, kTruncated, kNotAResponse, kUncacheable, kNoSoa, kZeroTtl,
                              kTooLarge, kForeignRecords, kAnothersRegion, kToRewrite));
-  set("queryVerdict", SHARDNS_ENUM(wire::QueryVerdict, kAnswer, kDrop, kFormErr, kFormErrEdns, kNotImp, kBadVersion,
-                                   kRefused, kTransfer, kNotify, kUpdate, kSigned, kAny, kOtherClass, kNoQuestion,
-                                   kExpire));
+  set("queryVerdict",
+      SHARDNS_ENUM(wire::QueryVerdict, kAnswer, kDrop, kFormErr, kFormErrEdns, kNotImp, kBadVersion, kRefused,
+                   kTransfer, kNotify, kUpdate, kSigned, kAny, kOtherClass, kNoQuestion, kExpire));
   set("policy", SHARDNS_ENUM_AS("s3fifo, lru, lfu, 2q", store::PolicyKind, kS3Fifo, kLru, kLfu, kTwoQueue));
+  set("answeredBy", SHARDNS_ENUM(udp::AnsweredBy, kHit, kStale, kFailure, kZone, kLocal, kHook, kSecondLevel, kUpstream,
+                                 kRecursion, kBlocked, kRefused, kInvalid, kFailed));
+  set("tapProtocol", SHARDNS_ENUM(udp::TapProtocol, kUdp, kTcp, kTls, kHttps));
   set("flightKind", SHARDNS_ENUM(udp::FlightKind, kMiss, kRefresh, kOtherClass, kAuthority));
   set("listFormat", SHARDNS_ENUM(gate::ListFormat, kHosts, kDomains, kAdblock, kZone));
   set("nameKind", SHARDNS_ENUM(gate::NameKind, kExact, kSubtree, kBelow));
@@ -318,6 +343,7 @@ napi_value Names(napi_env env) {
   set("flightRecord", List(env, kFlightRecord));
   set("askRecord", List(env, kAskRecord));
   set("eventRecord", List(env, kEventRecord));
+  set("tapRecord", List(env, kTapRecord));
   return names;
 }
 

@@ -12,7 +12,7 @@
 namespace shardns::addon {
 
 // Raised with every change that the lists of names do not show: a method, an argument, a unit.
-inline constexpr int32_t kContract = 16;
+inline constexpr int32_t kContract = 17;
 
 // Set in the result of drain() and receive() when there is more.
 inline constexpr uint32_t kMoreWait = 1u << 30;
@@ -37,7 +37,7 @@ SHARDNS_WORDS(tunable, kMinTtlSeconds, kMaxTtlSeconds, kNegativeMinTtlSeconds, k
               kAuthority)
 
 // The control array of a cache: what goes in and what comes out beside a result.
-SHARDNS_WORDS(control, kFlags, kTenant, kRefresh, kOutcome, kRemainingTicks, kPopularity, kNextBucket, kBuckets,
+SHARDNS_WORDS(control, kFlags, kTenant, kRefresh, kAnsweredBy, kRemainingTicks, kPopularity, kNextBucket, kBuckets,
               kQueryLength, kType, kAgeTicks, kClientOctets, kClient0, kClient1, kClient2, kClient3, kSilence)
 
 // The same of a byte cache.

@@ -6,6 +6,7 @@
 
 #include "addon/cache_methods.h"
 #include "addon/call.h"
+#include "addon/tap_object.h"
 
 namespace shardns::addon {
 
@@ -34,6 +35,16 @@ bool Http2Object::Tell(uint32_t kind, uint32_t stream, uint32_t value) {
   return true;
 }
 
+void Http2Object::Tap(Bytes reply, uint64_t began_us) {
+  tap_->main().Sample(tap_->settings(),
+                      {.address = {client_, client_octets_},
+                       .port = client_port_,
+                       .protocol = udp::TapProtocol::kHttps,
+                       .by = static_cast<udp::AnsweredBy>(control_[control::kAnsweredBy]),
+                       .began_us = began_us},
+                      reply);
+}
+
 void Http2Object::Refused(uint16_t status) { Tell(http2_kind::kRefused, 0, status); }
 
 http2::Asked::Answered Http2Object::Answer(int32_t stream, Bytes query) {
@@ -44,6 +55,8 @@ http2::Asked::Answered Http2Object::Answer(int32_t stream, Bytes query) {
     return {.verdict = Verdict::kRefused, .status = kBadRequest};
   }
   const MutableBytes room = {replies.get(), http2::kReplyRoom};
+  const bool tells = tap_ != nullptr && tap_->settings().on();
+  const uint64_t began_us = tells ? MonotonicUs() : 0;
   const int32_t result = AnswerFor(cache_, control_, query, room);
   const uint32_t type = control_[control::kType];
   if (result == answer_result::kDropped) {
@@ -55,7 +68,11 @@ http2::Asked::Answered Http2Object::Answer(int32_t stream, Bytes query) {
                         : control_[control::kRefresh] != 0 ? http2_kind::kRefresh
                                                            : http2_kind::kAnswered;
   const bool told = Tell(kind, static_cast<uint32_t>(stream), type);
-  if (!missed) return {.verdict = Verdict::kReply, .room = room, .length = static_cast<size_t>(result)};
+  if (!missed) {
+    const size_t length = static_cast<size_t>(result);
+    if (tells) Tap(room.first(length), began_us);
+    return {.verdict = Verdict::kReply, .room = room, .length = length};
+  }
   // A miss that nobody is told of would never be answered.
   if (!told) return {.verdict = Verdict::kRefused, .status = kBadRequest};
   return {.verdict = Verdict::kLater};
@@ -169,9 +186,10 @@ struct Http2Methods {
   };
 };
 
-// createHttp2(cache, path, maxStreams, words, events, out, maxUnsent, forwarded)
+// createHttp2(cache, path, maxStreams, words, events, out, maxUnsent, forwarded, tap, client, clientPort)
 napi_value Http2Object::Create(napi_env env, napi_callback_info info) {
-  Call<8> call(env, info, "cache, path, maxStreams, words, events, out, maxUnsent, forwarded");
+  Call<11> call(env, info,
+                "cache, path, maxStreams, words, events, out, maxUnsent, forwarded, tap, client, clientPort");
   CacheObject* cache = CacheObject::From(env, call.value(0));
   if (cache == nullptr) return call.Refuse(0, "a cache");
   http2::Session::Options options{.functions = http2::nghttp2::Find(),
@@ -181,15 +199,20 @@ napi_value Http2Object::Create(napi_env env, napi_callback_info info) {
                                   .max_streams = 0,
                                   .max_unsent = 0};
   if (options.functions == nullptr) return call.Refuse(0, "a program that has nghttp2");
-  uint32_t max_unsent;
+  uint32_t max_unsent, client_port;
+  MutableBytes client;
   if (!call.Read(1, &options.path) || !call.Read(2, &options.max_streams) || !call.Read(6, &max_unsent) ||
-      !call.Read(7, &options.forwarded)) {
+      !call.Read(7, &options.forwarded) || !call.Read(9, &client) || !call.Read(10, &client_port)) {
     return call.Refuse();
   }
   options.max_unsent = max_unsent;
   options.max_streams = std::clamp(options.max_streams, 1u, kMostStreams);
   auto* self = new Http2Object(cache);
   self->proxied_ = !options.forwarded.empty();
+  self->tap_ = TapObject::Of(env, call.value(8));
+  self->client_octets_ = std::min(client.size(), sizeof self->client_);
+  if (!client.empty()) std::memcpy(self->client_, client.data(), self->client_octets_);
+  self->client_port_ = static_cast<uint16_t>(client_port);
   options.asked = self;
   const bool good = call.RegisterWords<uint32_t>(3, &self->words_, http2_word::kWords) &&
                     call.RegisterWords<uint32_t>(4, &self->events_, http2_event::kWords) &&

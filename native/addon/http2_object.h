@@ -7,6 +7,7 @@
 
 #include "addon/cache_object.h"
 #include "http2/session.h"
+#include "udp/tap.h"
 
 namespace shardns::addon {
 
@@ -24,6 +25,8 @@ class Http2Object final : private http2::Asked {
   void Refused(uint16_t status) override;
   // What was asked, for JavaScript; false: there is no room to tell it.
   bool Tell(uint32_t kind, uint32_t stream, uint32_t value);
+  // Of a reply, for those who watch.
+  void Tap(Bytes reply, uint64_t began_us);
   // Octets for JavaScript, in `out_`; -> how many.
   napi_value Leave(napi_env env, Bytes octets) {
     std::memcpy(out_.Trusted().data(), octets.data(), octets.size());
@@ -40,6 +43,11 @@ class Http2Object final : private http2::Asked {
   uint32_t* control_ = nullptr;  // while octets are fed
   uint32_t told_ = 0;
   bool proxied_ = false;
+  std::shared_ptr<udp::Tap> tap_;  // null: nobody watches
+  // Who asks, for those who watch.
+  uint8_t client_[16] = {};
+  size_t client_octets_ = 0;
+  uint16_t client_port_ = 0;
   Bytes left_;  // taken of the session, and not in `out_` yet
   int holders_ = 0;
   Registered words_, events_, out_;

@@ -10,6 +10,7 @@
 #include "addon/plane_object.h"
 #include "addon/query_parse.h"
 #include "addon/region_argument.h"
+#include "addon/tap_object.h"
 #include "base/siphash.h"
 #include "udp/answering_ports.h"
 #include "wire/reply_survey.h"
@@ -61,6 +62,7 @@ static napi_value Init(napi_env env, napi_value exports) {
       {"createGate", GateObject::Create},
       {"createNameList", NameListObject::Create},
       {"createPlane", PlaneObject::Create},
+      {"createTap", TapObject::Create},
       {"createAsker", AskerObject::Create},
       {"createHttp2", Http2Object::Create},
       {"clockMs", ClockMs},

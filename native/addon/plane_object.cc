@@ -12,6 +12,7 @@
 #include "addon/gate_object.h"
 #include "addon/plane_completion.h"
 #include "addon/plane_options.h"
+#include "addon/tap_object.h"
 #include "udp/plane.h"
 
 namespace shardns::addon {
@@ -328,6 +329,7 @@ napi_value PlaneObject::Create(napi_env env, napi_callback_info info) {
   GateObject* gate = GateObject::From(env, properties.Get("gate"));
   if (gate == nullptr) return properties.Refuse("gate", "a gate");
   udp::PlaneOptions options;
+  options.tap = TapObject::Of(env, properties.Get("tap"));
   const napi_value predecessor = properties.Get("predecessor");
   napi_valuetype type = napi_undefined;
   if (napi_typeof(env, predecessor, &type) == napi_ok && type == napi_object) {

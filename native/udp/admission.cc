@@ -91,6 +91,7 @@ Admission::Said Admission::Judge(const gate::Edge& edge, const Client& client, w
   const gate::EdgeVerdict& verdict = admitted->verdict;
   const EdgeAction action = verdict.action;
   admitted->again = 0;
+  admitted->replaced = Admitted::Replaced::kNo;
   if (action == EdgeAction::kAllow) [[likely]] {
     if (verdict.match && !verdict.pending) [[unlikely]] {
       const uint32_t tag = edge.AliasOf(admitted->client, *verdict.match, verdict.by_override);
@@ -105,6 +106,7 @@ Admission::Said Admission::Judge(const gate::Edge& edge, const Client& client, w
   } else {
     *length = Write(action, *query, client.udp, out);
   }
+  admitted->replaced = verdict.match ? Admitted::Replaced::kByList : Admitted::Replaced::kByRate;
   if (*length == 0) {
     admitted->limited = !verdict.match;
     responder_->CountDropped();
@@ -123,6 +125,7 @@ void Admission::Renew(const gate::Edge& edge, const Client& client, uint32_t tag
                       Admitted* admitted) {
   gate::EdgeQuery asked = QueryOf(client, *query);
   gate::EdgeVerdict& verdict = admitted->verdict;
+  admitted->replaced = Admitted::Replaced::kNo;
   verdict.cookie = edge.CookieOf(asked);
   if (gate::IsAliasTag(tag)) {
     admitted->client.tag = tag;
@@ -180,7 +183,10 @@ bool Admission::JudgeAnswer(const gate::Edge& edge, const Client& client, Admitt
 size_t Admission::Reply(const gate::Edge& edge, const Client& client, Admitted* admitted, const wire::Query& query,
                         MutableBytes out, size_t length) {
   // What a list says instead is no answer of the world's that rates would count.
-  if (edge.JudgesAnswers() && JudgeAnswer(edge, client, admitted, query, out, &length)) return length;
+  if (edge.JudgesAnswers() && JudgeAnswer(edge, client, admitted, query, out, &length)) {
+    admitted->replaced = Admitted::Replaced::kByList;
+    return length;
+  }
   const uint16_t rcode = wire::Flags(out.data()) & wire::flag::kRcode;
   if (rcode == wire::rcode::kNoError || !edge.limits()) [[likely]]
     return length;
@@ -188,6 +194,7 @@ size_t Admission::Reply(const gate::Edge& edge, const Client& client, Admitted* 
   const EdgeAction action =
       edge.JudgeOutcome(admitted->client, QueryOf(client, query), admitted->verdict, kind, counts_.get());
   admitted->limited = action != EdgeAction::kAllow;
+  if (admitted->limited) admitted->replaced = Admitted::Replaced::kByRate;
   return action == EdgeAction::kAllow ? length : Write(action, query, client.udp, out);
 }
 

@@ -27,6 +27,15 @@ struct Admitted {
   uint32_t again = 0;
   // Where it gets no reply: it was over a rate, and not dropped by a list.
   bool limited = false;
+  // What has put the reply that it gets in the place of the one that there was, or would have been looked up.
+  enum class Replaced : uint8_t { kNo, kByList, kByRate } replaced = Replaced::kNo;
+
+  // `by` where nothing has.
+  AnsweredBy By(AnsweredBy by) const {
+    if (replaced == Replaced::kNo) [[likely]]
+      return by;
+    return replaced == Replaced::kByList ? AnsweredBy::kBlocked : AnsweredBy::kRefused;
+  }
 };
 
 class Admission {

@@ -32,8 +32,8 @@ void Copies::Offer(Bytes query, Bytes reply, uint64_t took_us) {
     return;
   }
   const CopyRecord record = {.query_length = static_cast<uint16_t>(query.size()),
-                            .reply_length = static_cast<uint16_t>(reply.size()),
-                            .took_us = static_cast<uint32_t>(std::min<uint64_t>(took_us, UINT32_MAX))};
+                             .reply_length = static_cast<uint16_t>(reply.size()),
+                             .took_us = static_cast<uint32_t>(std::min<uint64_t>(took_us, UINT32_MAX))};
   uint8_t* at = octets_.get() + used_;
   std::memcpy(at, &record, sizeof record);
   std::memcpy(at + sizeof record, query.data(), query.size());

@@ -25,9 +25,16 @@ bool IsSame(const Endpoint& one, const Endpoint& other) {
 Plane::Plane(answers::Cache* cache, gate::Gate* gate, const PlaneOptions& options, void (*wake)(void*),
              void* wake_context)
     : endpoints_(options.endpoints),
+      tap_(options.tap),
       pin_(options.pin),
       ring_(options.flights, options.waiters, cache->secret(), options.client_share),
-      shared_{.cache = cache, .ring = &ring_, .gate = gate, .copies = &copies_, .wake = wake, .wake_context = wake_context},
+      shared_{.cache = cache,
+              .ring = &ring_,
+              .gate = gate,
+              .copies = &copies_,
+              .wake = wake,
+              .wake_context = wake_context,
+              .tap = tap_.get()},
       gate_(gate),
       responder_(cache, cache->NewReader()),
       admission_(gate, &responder_),
@@ -119,21 +126,34 @@ bool Plane::receiving() const {
   return false;
 }
 
+void Plane::Tell(const Waiter& waiter, Told told, Bytes reply) {
+  sockaddr_in6 peer;
+  std::memcpy(&peer, waiter.peer.address, sizeof peer);
+  told.address = AddressOf(reinterpret_cast<const sockaddr*>(&peer));
+  told.port = PortOf(reinterpret_cast<const sockaddr*>(&peer));
+  told.began_us = waiter.received_us;
+  tap_->main().Write(tap_->settings(), told, reply);
+}
+
 template <typename Build>
-bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
+bool Plane::AnswerWaiters(uint32_t ticket, AnsweredBy by, Build build) {
   const uint64_t now_us = MonotonicUs();
   const auto rules = admission_.rules().Take();
   const gate::Edge* const edge = rules ? rules->edge() : nullptr;
   const uint32_t generation = shared_.cache->generation();
   const uint32_t tag = edge == nullptr ? 0 : ring_.Look(ticket, generation).tenant;
   std::vector<AskedAgain> again;
+  const bool tells = tap_ != nullptr && tap_->settings().on();
+  Told told = {.by = by, .began_us = now_us};
+  if (tells) tap_->Recall(ticket, &told);
   const bool known = ring_.Finish(ticket, [&](const Waiter& waiter) {
     SendBatch& batch = *replies_[waiter.peer.receiver];
     wire::Query query;
     wire::ParseQuery({waiter.packet, waiter.packet_length}, &query);
     Waiting waiting;
     if (edge != nullptr) Renew(*rules, waiter, tag, &query, &waiting);
-    size_t length = build(query, batch.Next());
+    Told one = told;
+    size_t length = build(query, batch.Next(), &one.by);
     if (length != 0 && edge != nullptr) {
       length = admission_.Reply(*edge, waiting.client, &waiting.admitted, query, batch.Next(), length);
       if (waiting.admitted.again != 0) {
@@ -145,6 +165,10 @@ bool Plane::AnswerWaiters(uint32_t ticket, Build build) {
     responder_.CountReply(batch.Next().data());
     if (copies_.Wants()) [[unlikely]] {
       copies_.Offer({waiter.packet, waiter.packet_length}, batch.Next().first(length), now_us - waiter.received_us);
+    }
+    if (tells) {
+      one.by = waiting.admitted.By(one.by);
+      Tell(waiter, one, batch.Next().first(length));
     }
     batch.Add(length, waiter.peer);
     durations_.Add(now_us - waiter.received_us);
@@ -218,6 +242,9 @@ void Plane::AskAgain(const gate::Rules& rules, std::span<const AskedAgain> asked
       }
     }
     if (length == 0) continue;
+    if (tap_ != nullptr && tap_->settings().on()) {
+      Tell(waiter, {.by = AnsweredBy::kBlocked, .began_us = waiter.received_us}, out.first(length));
+    }
     batch.Add(length, waiter.peer);
     durations_.Add(MonotonicUs() - waiter.received_us);
     if (batch.full()) batch.Flush(receivers_[waiter.peer.receiver]->fd(), &send_counters_);
@@ -232,22 +259,24 @@ bool Plane::ReplyMessage(uint32_t ticket, const answers::PrepareArgs& message, u
 }
 
 bool Plane::ReplyImage(uint32_t ticket, const answers::EntryImage& image, uint16_t extended_error) {
-  return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
+  return AnswerWaiters(ticket, AnsweredBy::kUpstream, [&](const wire::Query& query, MutableBytes out, AnsweredBy*) {
     return responder_.FinishImage(query, image, extended_error, true, out);
   });
 }
 
 bool Plane::ReplyError(uint32_t ticket, uint16_t rcode, wire::ErrorToTell error) {
-  return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
+  return AnswerWaiters(ticket, AnsweredBy::kFailed, [&](const wire::Query& query, MutableBytes out, AnsweredBy*) {
     return responder_.Refuse(query, rcode, error, true, out);
   });
 }
 
 bool Plane::ReplyStale(uint32_t ticket, uint32_t tenant) {
   const Ticks now = responder_.cache()->NowTicks(MonotonicMs());
-  return AnswerWaiters(ticket, [&](const wire::Query& query, MutableBytes out) {
-    const size_t length = responder_.AnswerStale(query, tenant, now, out);
-    return length != 0 ? length : responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
+  return AnswerWaiters(ticket, AnsweredBy::kHit, [&](const wire::Query& query, MutableBytes out, AnsweredBy* by) {
+    const size_t length = responder_.AnswerStale(query, tenant, now, out, by);
+    if (length != 0) return length;
+    *by = AnsweredBy::kFailed;
+    return responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
   });
 }
 
@@ -258,6 +287,9 @@ bool Plane::ReplyOctets(uint32_t ticket, Bytes reply) {
     SendBatch& batch = *replies_[waiter.peer.receiver];
     std::memcpy(batch.Next().data(), reply.data(), reply.size());
     responder_.CountReply(batch.Next().data());
+    if (tap_ != nullptr && tap_->settings().on()) {
+      Tell(waiter, {.by = AnsweredBy::kZone, .began_us = waiter.received_us}, reply);
+    }
     batch.Add(reply.size(), waiter.peer);
     durations_.Add(now_us - waiter.received_us);
     if (batch.full()) batch.Flush(receivers_[waiter.peer.receiver]->fd(), &send_counters_);

@@ -27,6 +27,8 @@ struct PlaneOptions {
   std::vector<Adopted> adopted;
   // Whose addresses it may have too, until that one yields to it.
   class Plane* predecessor = nullptr;
+  // Whoever watches is told there of what is answered; null: nobody.
+  std::shared_ptr<Tap> tap;
 };
 
 struct PlaneStats {
@@ -88,8 +90,10 @@ class Plane {
 
   const Receiver* ReceiverAt(const Endpoint& endpoint) const;
   void AddReceiver(const ReceiverSocket& socket);
+  // `by`: how they are answered, where nothing was noted of the flight (Tap::Recall); `build(query, out, &by)` may know
+  // better.
   template <typename Build>
-  bool AnswerWaiters(uint32_t ticket, Build build);
+  bool AnswerWaiters(uint32_t ticket, AnsweredBy by, Build build);
   // Those whose answer a list puts an alias in the place of (Admitted::again): from the cache, or they wait once more.
   // Copies, as their places are others' by then.
   struct AskedAgain {
@@ -105,7 +109,11 @@ class Plane {
   };
   void Renew(const gate::Rules& rules, const Waiter& waiter, uint32_t tag, wire::Query* query, Waiting* waiting);
 
+  // Of a reply to one who has waited, for those who watch.
+  void Tell(const Waiter& waiter, Told told, Bytes reply);
+
   std::vector<Endpoint> endpoints_;
+  const std::shared_ptr<Tap> tap_;
   bool pin_;
   MissRing ring_;
   Copies copies_;

@@ -22,7 +22,8 @@ Receiver::Receiver(ReceiverShared* shared, const ReceiverSocket& socket, uint16_
       with_local_(socket.endpoint.wildcard()),
       number_(number),
       responder_(shared->cache, shared->cache->NewReader()),
-      admission_(shared->gate, &responder_) {}
+      admission_(shared->gate, &responder_),
+      tap_writer_(shared->tap == nullptr ? nullptr : shared->tap->NewWriter()) {}
 
 Receiver::~Receiver() {
   Stop();
@@ -121,7 +122,7 @@ void Receiver::HandleMiss(const gate::Edge* edge, const Miss& miss, Batch* batch
       const MutableBytes out = replies_.At(static_cast<size_t>(packet));
       const size_t length = responder_.Truncate(query, true, out);
       responder_.CountReply(out.data());
-      return Reply(packet, length);
+      return Reply(packet, length, AnsweredBy::kZone);
     }
   }
   switch (shared_->ring->Join({.query = query,
@@ -143,25 +144,38 @@ void Receiver::HandleMiss(const gate::Edge* edge, const Miss& miss, Batch* batch
   // Rather old than nothing; rather nothing than waiting.
   const MutableBytes out = replies_.At(static_cast<size_t>(packet));
   size_t length = 0;
+  AnsweredBy by = AnsweredBy::kStale;
   if (response.answer.has_stale) {
     length = responder_.AnswerStale(query, tenant, shared_->cache->NowTicks(batch_us_ / 1000), out);
   }
   if (length != 0 && edge != nullptr) {
     length = admission_.Reply(*edge, batch->clients[at], &batch->admitted[at], query, out, length);
     if (length == 0 && batch->admitted[at].again == 0) return responder_.CountDropped();
+    by = batch->admitted[at].By(by);
   }
-  if (length == 0) length = responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
+  if (length == 0) {
+    length = responder_.Refuse(query, wire::rcode::kServFail, wire::kNoExtendedError, true, out);
+    by = AnsweredBy::kFailed;
+  }
   responder_.CountReply(out.data());
-  Reply(packet, length);
+  Reply(packet, length, by);
 }
 
-void Receiver::Reply(int packet, size_t length) {
+void Receiver::Reply(int packet, size_t length, AnsweredBy by) {
   ++answered_;
   if (shared_->copies->Wants()) [[unlikely]] {
     shared_->copies->Offer(received_.packet(packet), replies_.At(static_cast<size_t>(packet)).first(length),
-                        MonotonicUs() - batch_us_);
+                           MonotonicUs() - batch_us_);
   }
   replies_.AddAt(static_cast<size_t>(packet), length, received_.header(packet).msg_hdr, with_local_);
+  if (tap_.on()) [[unlikely]]
+    Tell(packet, length, by);
+}
+
+void Receiver::Tell(int packet, size_t length, AnsweredBy by) {
+  const auto* peer = static_cast<const sockaddr*>(received_.header(packet).msg_hdr.msg_name);
+  tap_writer_->Sample(tap_, {.address = AddressOf(peer), .port = PortOf(peer), .by = by, .began_us = batch_us_},
+                      replies_.At(static_cast<size_t>(packet)).first(length));
 }
 
 void Receiver::Admit(const gate::Edge& edge, Batch* batch) {
@@ -188,7 +202,9 @@ void Receiver::Admit(const gate::Edge& edge, Batch* batch) {
     const Admission::Said said =
         admission_.Judge(edge, batch->clients[taken], batch->parsed[taken], &batch->queries[taken],
                          &batch->admitted[taken], batch->outs[taken], &length);
-    if (said == Admission::Said::kReply) Reply(batch->numbers[taken], length);
+    if (said == Admission::Said::kReply) {
+      Reply(batch->numbers[taken], length, batch->admitted[taken].By(AnsweredBy::kRefused));
+    }
     if (said == Admission::Said::kGoOn) {
       batch->tenants[taken] = batch->admitted[taken].client.tag;
       ++taken;
@@ -208,6 +224,7 @@ void Receiver::Handle(int count) {
   const gate::Edge* const edge = rules ? rules->edge() : nullptr;
   const Ticks judged_at = shared_->gate->Now(batch_us_ / 1000);
   if (edge != nullptr) wall_s_ = shared_->gate->WallSeconds();
+  if (shared_->tap != nullptr) tap_ = shared_->tap->settings();
   Batch& batch = batch_;
   const RespondArgs args = {.now = shared_->cache->NowTicks(batch_us_ / 1000),
                             .tenants = rules ? batch.tenants : nullptr,
@@ -258,7 +275,7 @@ void Receiver::Handle(int count) {
         continue;
       }
       if (edge == nullptr) [[likely]] {
-        Reply(batch.numbers[i], response.length);
+        Reply(batch.numbers[i], response.length, ByIfTold(response));
       } else {
         ReplyAdmitted(*edge, i, &batch, &wake);
       }
@@ -273,7 +290,7 @@ bool Receiver::AdmitMiss(const gate::Edge& edge, size_t at, const Batch& batch) 
   size_t length = 0;
   const Admission::Said said =
       admission_.Miss(edge, batch.clients[at], batch.admitted[at], batch.queries[at], batch.outs[at], &length);
-  if (said == Admission::Said::kReply) Reply(batch.numbers[at], length);
+  if (said == Admission::Said::kReply) Reply(batch.numbers[at], length, AnsweredBy::kRefused);
   return said == Admission::Said::kGoOn;
 }
 
@@ -283,7 +300,7 @@ void Receiver::ReplyAdmitted(const gate::Edge& edge, size_t at, Batch* batch, bo
   Admitted& admitted = batch->admitted[at];
   const size_t length =
       admission_.ReplyCounted(edge, batch->clients[at], &admitted, query, out, batch->responses[at].length);
-  if (length != 0) return Reply(batch->numbers[at], length);
+  if (length != 0) return Reply(batch->numbers[at], length, admitted.By(ByIfTold(batch->responses[at])));
   if (admitted.again == 0) [[likely]]
     return;
   const uint32_t tag = admitted.client.tag = std::exchange(admitted.again, 0);
@@ -298,7 +315,7 @@ void Receiver::ReplyAdmitted(const gate::Edge& edge, size_t at, Batch* batch, bo
   if (again.verdict == Verdict::kReply) {
     // Judged as the first: lists say nothing of it, rates do.
     const size_t sent = admission_.ReplyCounted(edge, batch->clients[at], &admitted, query, out, again.length);
-    if (sent != 0) Reply(batch->numbers[at], sent);
+    if (sent != 0) Reply(batch->numbers[at], sent, AnsweredBy::kBlocked);
     if (again.answer.refresh) Refresh(query, tag, wake);
   } else if (AdmitMiss(edge, at, *batch)) {
     HandleMiss(&edge, {.at = at, .tenant = tag, .response = again}, batch, wake);
@@ -326,7 +343,7 @@ void Receiver::RefusePacket(int packet, Bytes octets) {
   const MutableBytes out = replies_.At(static_cast<size_t>(packet));
   const size_t length = responder_.Refuse(query, wire::rcode::kRefused, wire::ede::kProhibited, true, out);
   responder_.CountReply(out.data());
-  Reply(packet, length);
+  Reply(packet, length, AnsweredBy::kRefused);
 }
 
 }  // namespace shardns::udp

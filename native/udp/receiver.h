@@ -6,8 +6,9 @@
 #include <memory>
 
 #include "udp/admission.h"
-#include "udp/packet_batch.h"
 #include "udp/copies.h"
+#include "udp/packet_batch.h"
+#include "udp/tap.h"
 
 namespace shardns::udp {
 
@@ -31,6 +32,7 @@ struct ReceiverShared {
   Copies* copies;
   void (*wake)(void*);
   void* wake_context;
+  Tap* tap = nullptr;  // null: nobody is told of what is answered
 };
 
 // What it receives from, and lets go of at its end.
@@ -110,7 +112,11 @@ class Receiver {
     const Response& response;
   };
   void HandleMiss(const gate::Edge* edge, const Miss& miss, Batch* batch, bool* wake);
-  void Reply(int packet, size_t length);
+  void Reply(int packet, size_t length, AnsweredBy by);
+  // What nobody is told of need not be found out.
+  AnsweredBy ByIfTold(const Response& response) const { return tap_.on() ? ByOf(response) : AnsweredBy::kHit; }
+  // For those who watch.
+  [[gnu::cold, gnu::noinline]] void Tell(int packet, size_t length, AnsweredBy by);
   void RefusePacket(int packet, Bytes octets);
   Client ClientAt(Bytes address) const {
     return {.address = address, .now_us = shared_->gate->NowUs(batch_us_), .wall_s = wall_s_};
@@ -136,11 +142,13 @@ class Receiver {
   uint64_t batch_us_ = 0;
   // Of the batch; misses are timed when they are answered, by the plane.
   uint64_t answered_ = 0;
+  TapSettings tap_;      // of the batch, beside what each reply writes
   uint32_t wall_s_ = 0;  // of the batch, where there is an edge
   std::atomic<bool> stopping_{false};
   std::atomic<bool> running_{false};
   bool started_ = false;
   pthread_t thread_;
+  const std::shared_ptr<TapWriter> tap_writer_;  // null where there is no tap
 };
 
 }  // namespace shardns::udp

@@ -2,6 +2,7 @@
 // outcome out; it knows no socket. The UDP plane and the calls from JavaScript both answer through it.
 #pragma once
 #include "answers/answer_cache.h"
+#include "udp/answered_by.h"
 
 namespace shardns::udp {
 
@@ -13,6 +14,24 @@ struct Response {
   answers::Answer answer;
   size_t length = 0;
 };
+
+// How a reply of the responder's own came about.
+inline AnsweredBy ByOf(const Response& response) {
+  if (response.query_verdict != wire::QueryVerdict::kAnswer && response.query_verdict != wire::QueryVerdict::kAny) {
+    return AnsweredBy::kInvalid;
+  }
+  switch (response.answer.outcome) {
+    case answers::Outcome::kHit:
+      return AnsweredBy::kHit;
+    case answers::Outcome::kStaleHit:
+      return AnsweredBy::kStale;
+    case answers::Outcome::kFailureHit:
+      return AnsweredBy::kFailure;
+    case answers::Outcome::kMiss:
+      break;
+  }
+  return response.query_verdict == wire::QueryVerdict::kAny ? AnsweredBy::kLocal : AnsweredBy::kZone;
+}
 
 // One writer each; summed by whoever reports.
 struct ResponderCounters {
@@ -66,10 +85,12 @@ class Responder {
                     const MutableBytes* outs, Response* responses);
 
   // The reply over UDP to a query counted before, from whatever the cache has, expired or not; 0 = it has nothing.
-  size_t AnswerStale(const wire::Query& query, uint32_t tenant, Ticks now, MutableBytes out) {
+  // `by` is told what it was, where it is not null.
+  size_t AnswerStale(const wire::Query& query, uint32_t tenant, Ticks now, MutableBytes out, AnsweredBy* by = nullptr) {
     answers::Answer answer;
     cache_->AnswerQuery({.query = &query, .now = now, .tenant = tenant, .allow_stale = true, .again = true}, reader_,
                         out, &answer);
+    if (by != nullptr && answer.outcome == answers::Outcome::kStaleHit) *by = AnsweredBy::kStale;
     return answer.length;
   }
 

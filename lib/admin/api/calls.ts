@@ -5,6 +5,7 @@ import { openApi } from './openapi.js';
 import { PROFILE_CALLS } from './profile-calls.js';
 import { RULE_CALLS } from './rule-calls.js';
 import { SERVER_CALLS } from './server-calls.js';
+import { WATCH_CALLS } from './watch-calls.js';
 import { ZONE_CALLS } from './zone-calls.js';
 
 export const CALLS: readonly Call[] = [
@@ -13,6 +14,7 @@ export const CALLS: readonly Call[] = [
   ...RULE_CALLS,
   ...ZONE_CALLS,
   ...PROFILE_CALLS,
+  ...WATCH_CALLS,
   call({
     method: 'GET',
     path: '/v1/openapi.json',

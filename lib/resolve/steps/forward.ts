@@ -1,7 +1,7 @@
 // Step, the last one: a question for upstreams; which of them, what their responses are worth, and what is kept of those.
 import { ShardnsError, show } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
-import { NO_EXTENDED_ERROR } from '../../native/binding.js';
+import { AnsweredBy, NO_EXTENDED_ERROR } from '../../native/binding.js';
 import { NOT_FOUND_YET } from '../../upstream/upstream.js';
 import { flagsOf, setFlags } from '../../wire/flags.js';
 import { Class, ExtendedError, Flag, Rcode } from '../../wire/iana.js';
@@ -44,10 +44,12 @@ export class ForwardStep implements Forwarder {
     // What one group says of a name is not for the others to know.
     const believed = group === undefined || group === 'default' ? options.denials : 'type';
     if (asker.fresh !== true && this.parts.keep.deriveDenial(query, asker.tenant, believed)) {
+      asker.flight.answeredBy = AnsweredBy.hit;
       return { kind: 'cached', tenant: asker.tenant };
     }
     const over = overZoneRate(query, asker, this.parts);
     if (over !== undefined) return over;
+    asker.flight.answeredBy = AnsweredBy.upstream;
     const { exchanger } = this.parts;
     const octets = buildUpstreamQuery(query, options);
     exchanger.race(new Forwarding(exchanger, octets, upstreams ?? [], this, query, asker, believed, landing));

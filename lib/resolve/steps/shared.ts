@@ -7,6 +7,7 @@
 import type { Timer } from '../../base/clock.js';
 import type { Due } from '../../base/equal-timers.js';
 import type { SecondLevel, SharedAnswer, SharedReader } from '../../cache/answers/second-level.js';
+import { AnsweredBy } from '../../native/binding.js';
 import type { Query } from '../../wire/query.js';
 import { type Flyer, isKept } from '../asker.js';
 import type { Landing } from '../forwarding.js';
@@ -87,6 +88,7 @@ class SharedRead implements SharedReader, Landing, Due {
       } else {
         // What comes beside it is not kept: nobody would say what was forgotten meanwhile.
         if (this.#goesOn) asker.flight.outdated = true;
+        asker.flight.answeredBy = AnsweredBy.secondLevel;
         this.landed({ kind: 'cached', tenant: asker.tenant });
       }
     } catch (error) {

@@ -13,7 +13,7 @@ import type { Connection } from './tcp-connections.js';
 import { TlsAcceptor, type TlsAcceptorParts } from './tls-acceptor.js';
 
 export type HttpsListenerParts = TlsAcceptorParts &
-  Pick<ListenerParts, 'https' | 'forwarded'> & { readonly engine: Pick<ListenerParts['engine'], 'native'> };
+  Pick<ListenerParts, 'https' | 'forwarded' | 'tap'> & { readonly engine: Pick<ListenerParts['engine'], 'native'> };
 
 class DohConnections extends Set<DohConnection> {
   underWay = 0;
@@ -71,7 +71,10 @@ export class HttpsListener extends AcceptingListener {
     try {
       if (version === 'http1') this.#http1.take(socket, connect());
       else if (stats.framing === 'node') serveHttp2(socket, connect(), this.path);
-      else void new NativeHttp2Session({ socket, cache: this.parts.engine.native, path: this.path }, connect);
+      else {
+        const { engine, tap } = this.parts;
+        void new NativeHttp2Session({ socket, cache: engine.native, path: this.path, tap: tap?.native }, connect);
+      }
     } catch {
       socket.destroy(); // it is gone meanwhile, or there is no memory for another
     }

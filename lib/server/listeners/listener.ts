@@ -7,6 +7,7 @@ import type { Engine } from '../../cache/engine.js';
 import type { Gate } from '../../clients/gate.js';
 import type { Resolver } from '../../resolve/resolver.js';
 import type { Answerer } from '../answerer.js';
+import type { Tap } from '../tap/tap.js';
 import type { Protocol } from './protocols.js';
 import type { HttpsStats } from './doh-connection.js';
 import type { ForwardedFor } from './forwarded-for.js';
@@ -66,4 +67,6 @@ export interface ListenerParts {
   readonly https: HttpsStats;
   /** What encrypted listeners show, and how they shake hands. */
   readonly certificates: TlsSource;
+  /** Where native threads tell what they answer. */
+  readonly tap?: Tap | undefined;
 }

@@ -11,8 +11,10 @@ import {
   Http2Word,
   type NativeCache,
   type NativeHttp2,
+  type NativeTap,
   pinnedMemory,
 } from '../../native/binding.js';
+import { clientOctets } from '../tap/tap.js';
 import { type DohConnection, statusOf } from './doh-connection.js';
 import { LAST_CALL_MS } from './idle-watch.js';
 import type { Flushed } from './tcp-connections.js';
@@ -38,6 +40,8 @@ export interface NativeHttp2Parts {
   readonly socket: Duplex;
   readonly cache: NativeCache;
   readonly path: string;
+  /** Where hits are told. */
+  readonly tap: NativeTap | undefined;
 }
 
 export class NativeHttp2Session implements Flushed {
@@ -57,7 +61,10 @@ export class NativeHttp2Session implements Flushed {
   readonly #onTaken = (): void => this.#written(true);
 
   /** @param connect makes the connection, which asks it when its oldest request began */
-  constructor({ socket, cache, path }: NativeHttp2Parts, connect: (oldest: () => number | undefined) => DohConnection) {
+  constructor(
+    { socket, cache, path, tap }: NativeHttp2Parts,
+    connect: (oldest: () => number | undefined) => DohConnection,
+  ) {
     this.#socket = socket;
     this.connection = connect(() => this.#oldest());
     const { maxPipelined, maxQueuedBytes } = this.connection.parts.connections.options;
@@ -66,7 +73,21 @@ export class NativeHttp2Session implements Flushed {
     const streams = Math.min(maxPipelined, MAX_STREAMS);
     const maxUnsent = Math.min(maxQueuedBytes, 2 ** 31);
     const forwarded = this.connection.forwardedBy ?? '';
-    this.#session = binding().createHttp2(cache, path, streams, words, events, out, maxUnsent, forwarded);
+    const { address, port } = this.connection.parts.client;
+    const octets = clientOctets(address);
+    this.#session = binding().createHttp2(
+      cache,
+      path,
+      streams,
+      words,
+      events,
+      out,
+      maxUnsent,
+      forwarded,
+      tap,
+      octets,
+      port,
+    );
     socket.on('close', () => this.#close());
     socket.on('end', () => this.connection.destroy());
     socket.on('data', (chunk: Buffer) => this.#guarded(() => this.#read(chunk)));

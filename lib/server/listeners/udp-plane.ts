@@ -8,6 +8,7 @@ import type { Clock } from '../../base/clock.js';
 import { ShardnsError } from '../../base/errors.js';
 import type { Engine } from '../../cache/engine.js';
 import {
+  AnsweredBy,
   binding,
   FlightKind,
   FlightRecord,
@@ -19,11 +20,14 @@ import {
   UNKNOWN_TENANT,
 } from '../../native/binding.js';
 import type { Gate } from '../../clients/gate.js';
+import { answeredBy } from '../../resolve/answered.js';
 import { ClientAsker } from '../../resolve/asker.js';
+import type { Flight } from '../../resolve/flights.js';
 import type { PlaneOfFlights } from '../../resolve/plain-misses.js';
 import type { Resolution, Resolver } from '../../resolve/resolver.js';
 import { Rcode } from '../../wire/iana.js';
 import { Query } from '../../wire/query.js';
+import type { Tap } from '../tap/tap.js';
 
 const FLIGHTS_PER_DRAIN = 256;
 
@@ -37,6 +41,8 @@ export interface UdpPlaneOptions {
   receiveBufferBytes: number;
   /** Sockets that are bound already, by the numbers of their endpoints: such an endpoint has as many receivers. */
   adopted: readonly { endpoint: number; fd: number }[];
+  /** Where it tells what is answered. */
+  tap?: Tap | undefined;
   /** What is for who serves zones: answered once, with the octets to be sent; undefined: with none. */
   authority: (message: Uint8Array, client: ZoneClient, reply: (octets: Uint8Array | undefined) => void) => void;
 }
@@ -53,6 +59,7 @@ export class UdpPlane {
     completion: () => this.#native.completion(),
     find: query => (this.#closed ? -1 : this.#native.find(query)),
     outdate: () => this.outdate(),
+    forwarded: (ticket, upstream) => this.options.tap?.note(ticket, AnsweredBy.upstream, upstream),
     completed: () => this.#underWay--,
     goOn: ticket => this.#goOn(ticket),
   };
@@ -88,6 +95,7 @@ export class UdpPlane {
           gate: gate.native,
           receiveBufferBytes: options.receiveBufferBytes,
           adopted: options.adopted.flatMap(({ endpoint, fd }) => [endpoint, fd]),
+          tap: options.tap?.native,
           predecessor: predecessor === undefined ? undefined : predecessor.#native,
         },
         () => this.#drain(),
@@ -248,10 +256,12 @@ export class UdpPlane {
   }
 
   /** Called once for each flight. Never throws. */
-  answer(ticket: number, resolution: Resolution): void {
+  answer(ticket: number, resolution: Resolution, flight: Flight | undefined): void {
     this.#underWay--;
     if (this.#closed) return;
+    const { tap } = this.options;
     try {
+      if (tap?.on === true) tap.note(ticket, answeredBy(resolution, flight), flight?.answeredFrom);
       this.#reply(ticket, resolution);
     } catch (error) {
       this.#giveUp(ticket, error);
@@ -273,6 +283,7 @@ export class UdpPlane {
   /** What breaks one flight leaves the others their answers, and its place in the ring to be used again. */
   #giveUp(ticket: number, error: unknown): void {
     this.resolver.broke(error);
+    this.options.tap?.note(ticket, AnsweredBy.failed, undefined);
     this.#native.replyError(ticket, Rcode.SERVFAIL, NO_EXTENDED_ERROR, '');
   }
 
@@ -294,8 +305,8 @@ class Waiting {
     private readonly plane: UdpPlane,
     private readonly ticket: number,
   ) {}
-  told(resolution: Resolution): void {
-    this.plane.answer(this.ticket, resolution);
+  told(resolution: Resolution, flight: Flight | undefined): void {
+    this.plane.answer(this.ticket, resolution, flight);
   }
 }
 

@@ -34,14 +34,14 @@ export const WAYS: readonly { scheme: ListenScheme; open: Open }[] = [
 
 function overUdp(...[parts, settings, endpoints, before]: Parameters<Open>): Listener[] {
   if (endpoints.length === 0) return [];
-  const { engine, gate, resolver, answerer, clock, log, proxies, inherited } = parts;
+  const { engine, gate, resolver, answerer, clock, log, proxies, inherited, tap } = parts;
   const { missRing, receiveBufferBytes } = settings;
   if (usesPlane(settings)) {
     const authority: UdpPlaneOptions['authority'] = (message, client, reply) =>
       answerer.answerForAuthority(message, { protocol: 'udp', client }, reply);
     const adopted = endpoints.flatMap((at, i) => inherited.at('udp', at).map(fd => ({ endpoint: i, fd })));
-    const threads = threadsOf(settings);
-    const options = { threads, pin: settings.pin, ...missRing, receiveBufferBytes, authority, adopted };
+    const { pin } = settings;
+    const options = { threads: threadsOf(settings), pin, ...missRing, receiveBufferBytes, authority, adopted, tap };
     const predecessor = before.find(one => one instanceof PlaneListener)?.plane;
     const make = (): UdpPlane => new UdpPlane(engine, gate, endpoints, resolver, clock, options, predecessor);
     return [new PlaneListener(endpoints, make)];

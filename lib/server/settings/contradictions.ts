@@ -31,7 +31,7 @@ function negativeDoubts(
 }
 
 /** Sections that do nothing where nobody switches them on. */
-const OFF_BY_DEFAULT: ReadonlySet<string> = new Set(['tenants', 'cookies', 'rateLimit']);
+const OFF_BY_DEFAULT: ReadonlySet<string> = new Set(['tenants', 'cookies', 'rateLimit', 'queryLog', 'top']);
 
 /** RFC 7646 section 2: a negative trust anchor is for a week at the most. */
 const WEEK_SECONDS = 7 * 86_400;
@@ -100,12 +100,15 @@ export function contradictions(options: ServerOptions, { now, ownsCache = true }
   if (options.ddr?.addresses !== undefined && !encrypted) {
     useless(['ddr.addresses'], 'listen has no tls:// or https:// address');
   }
-  for (const section of ['tcp', 'stale', 'prefetch', 'tenants', 'cookies', 'rateLimit'] as const) {
+  for (const section of ['tcp', 'stale', 'prefetch', 'tenants', 'cookies', 'rateLimit', 'queryLog', 'top'] as const) {
     const { enabled, ...rest } = options[section] ?? {};
     const off = enabled === false || (OFF_BY_DEFAULT.has(section) && enabled !== true);
     // Connections with TLS have the bounds of TCP.
     if (off && !(section === 'tcp' && encrypted))
       useless(inside(section, rest), `${section}.enabled is ${enabled === false ? 'false' : 'not set'}`);
+  }
+  if (options.queryLog?.enabled !== true && options.top?.enabled !== true && options.dnstap === undefined) {
+    useless(inside('tap', options.tap ?? {}), 'nobody watches: queryLog.enabled, top.enabled and dnstap are not set');
   }
   if ((options.forwarded?.from ?? []).length > 0 && !(options.listen ?? []).some(one => /^https:/i.test(one))) {
     useless(['forwarded.from'], 'listen has no https:// address');

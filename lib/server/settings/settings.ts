@@ -12,6 +12,7 @@ import { listenerRows } from './listeners.js';
 import { listRows, listSetsOf, listAlone, MAX_LIST_SETS } from './lists.js';
 import { localRows } from './local.js';
 import { mirrorRows } from './mirror.js';
+import { observationRows, wrongRetention } from './observation.js';
 import { openApiWithoutTls, operationRows } from './operation.js';
 import { policyRows } from './policy.js';
 import { recursionRows } from './recursion.js';
@@ -32,7 +33,7 @@ export const SECTIONS = {
   DNSSEC: dnssecRows,
   Clients: clientRows,
   Policy: { ...policyRows, ...listRows },
-  Operation: { ...operationRows, ...mirrorRows },
+  Operation: { ...operationRows, ...observationRows, ...mirrorRows },
 } as const satisfies Record<string, Rows>;
 
 const rows = {
@@ -50,6 +51,7 @@ const rows = {
   ...policyRows,
   ...listRows,
   ...operationRows,
+  ...observationRows,
   ...mirrorRows,
 } as const satisfies Rows;
 
@@ -102,6 +104,10 @@ export const serverSchema = section(rows)
   .superRefine((settings, context) => {
     const open = openApiWithoutTls(settings);
     if (open !== undefined) context.addIssue({ code: 'custom', ...open });
+  })
+  .superRefine((settings, context) => {
+    const wrong = wrongRetention(settings);
+    if (wrong !== undefined) context.addIssue({ code: 'custom', ...wrong });
   })
   .refine(settings => !settings.tenants.enabled || settings.views.length === 0, {
     path: ['views'],

@@ -192,6 +192,8 @@ describe('calls', () => {
     const zone = join(folder, 'zone.example');
     writeFileSync(zone, '@ 300 IN SOA ns root 1 3600 600 86400 300\n@ 300 NS ns\nns 300 A 192.0.2.1\n');
     const server = await start({
+      queryLog: { enabled: true },
+      top: { enabled: true },
       zones: [{ name: 'zone.example', file: zone }],
       snapshot: { file: join(folder, 'snapshot'), intervalSeconds: 0 },
       // Whose keys nobody says anything about: the look at them ends at once.

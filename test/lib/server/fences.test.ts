@@ -49,7 +49,7 @@ describe.each(['udp', 'dgram', 'tcp'] as const)('over %s', way => {
     await start();
     const rubbish = { kind: 'error', rcode: 'x' as unknown as number, extendedError: 0 } as const;
     vi.spyOn(server.server.resolver, 'resolve').mockResolvedValue(rubbish);
-    vi.spyOn(server.server.resolver, 'ask').mockImplementation((_, __, waiting) => waiting.told(rubbish));
+    vi.spyOn(server.server.resolver, 'ask').mockImplementation((_, __, waiting) => waiting.told(rubbish, undefined));
     for (let i = 0; i < 20; i++) expect(await ask(`n${i}.example`)).toBe(2);
     vi.restoreAllMocks();
     expect(await ask('a.example')).toBe(0);

@@ -56,6 +56,22 @@ const WAYS = [
   ['HTTP/1.1', askHttp1],
 ] as const;
 
+test.each(WAYS)('those who watch are told of misses, hits and who is refused, by %s', async (_, ask) => {
+  const watched = { queryLog: { enabled: true, clients: 'full' }, tap: { hitsOneIn: 1 } } as const;
+  const server = await start(watched);
+  for (const name of ['a.example', 'A.example'])
+    expect((await ask(at(server), post(makeQuery(name)))).status).toBe(200);
+  await server.server.update({ allow: ['192.0.2.0/24'] });
+  await ask(at(server), post(makeQuery('b.example')));
+  server.server.watching.drain();
+  const { entries } = server.server.watching.queryLog!.find({}, { limit: 10 });
+  expect(entries.map(one => [one.client, one.protocol, one.name, one.by]).reverse()).toEqual([
+    ['127.0.0.1', 'https', 'a.example.', 'upstream'],
+    ['127.0.0.1', 'https', 'a.example.', 'hit'],
+    ['127.0.0.1', 'https', 'b.example.', 'refused'],
+  ]);
+});
+
 test.each(WAYS)('GET, POST and HEAD by %s are answered as over TCP, misses and hits', async (_, ask) => {
   const server = await start();
   const query = makeQuery('a.example', { id: 0 });

@@ -74,7 +74,7 @@ class FakePlane {
     out.set(all);
     return all.length;
   }
-  copy(asked: Uint8Array, replied: Uint8Array, tookUs = 100): void {
+  add(asked: Uint8Array, replied: Uint8Array, tookUs = 100): void {
     const head = Buffer.alloc(CopyRecord.octets);
     head.writeUInt16LE(asked.length, CopyRecord.queryLength);
     head.writeUInt16LE(replied.length, CopyRecord.replyLength);
@@ -107,8 +107,8 @@ describe('the mirror', () => {
     const cookie = makeQuery('www.example', { dnssecOk: true, cd: true, options });
     await clock.advance(20);
     expect(planes[0].share).toBe(0xffff_ffff);
-    planes[0].copy(cookie, reply(a('192.0.2.1')), 700);
-    planes[0].copy(makeQuery('www.example'), reply(a('192.0.2.2')), 70);
+    planes[0].add(cookie, reply(a('192.0.2.1')), 700);
+    planes[0].add(makeQuery('www.example'), reply(a('192.0.2.2')), 70);
     await clock.advance(20);
     expect(udp.asked.map(one => one.server)).toEqual(['192.0.2.99:53', '192.0.2.99:53']);
     const [first] = udp.asked;
@@ -127,7 +127,7 @@ describe('the mirror', () => {
     let handler: Handler = () => undefined;
     const { clock, udp, planes, mirror } = mirrored((...args) => handler(...args), { maxUnderWay: 3, timeoutMs: 500 });
     await clock.advance(20);
-    for (let i = 0; i < 5; i++) planes[0].copy(makeQuery(`n${i}.example`), reply());
+    for (let i = 0; i < 5; i++) planes[0].add(makeQuery(`n${i}.example`), reply());
     await clock.advance(20);
     expect(mirror.report).toMatchObject({ sampled: 5, left: 2, underWay: 3 });
     await clock.advance(500);
@@ -135,8 +135,8 @@ describe('the mirror', () => {
     handler = () => {
       throw new Error('refused');
     };
-    planes[0].copy(makeQuery('www.example'), reply());
-    planes[0].copy(Buffer.from('no query'), reply());
+    planes[0].add(makeQuery('www.example'), reply());
+    planes[0].add(Buffer.from('no query'), reply());
     await clock.advance(20);
     expect(mirror.report).toMatchObject({ sampled: 7, failed: 1, left: 3, underWay: 0 });
     expect(udp.asked).toHaveLength(4);
@@ -144,7 +144,7 @@ describe('the mirror', () => {
   test('goes to another server, compares nothing, or ends, as it is told; another plane is copied as well', async () => {
     const { clock, tls, planes, mirror, use } = mirrored(asked => answerA(asked));
     await clock.advance(20);
-    planes[0].copy(query, reply(a('192.0.2.9')));
+    planes[0].add(query, reply(a('192.0.2.9')));
     await clock.advance(20);
     expect(mirror.differences).toHaveLength(1);
     use({ to: 'tls://192.0.2.98#dns.example', share: 0.5, compare: false });
@@ -154,7 +154,7 @@ describe('the mirror', () => {
     planes.push(new FakePlane());
     await clock.advance(20);
     expect(planes[1].share).toBe(planes[0].share);
-    planes[1].copy(query, reply(a('192.0.2.9')));
+    planes[1].add(query, reply(a('192.0.2.9')));
     await clock.advance(20);
     expect(tls.asked).toHaveLength(1);
     expect(mirror.report).toMatchObject({ answered: 1, compared: { same: 0, answers: 0 } });
@@ -167,7 +167,7 @@ describe('the mirror', () => {
     const { clock, planes, mirror } = mirrored(asked => answerA(asked));
     await clock.advance(20);
     for (let i = 0; i < 130; i++)
-      planes[0].copy(makeQuery(`n${i}.example`), makeResponse(makeQuery(`n${i}.example`), { rcode: 3 }));
+      planes[0].add(makeQuery(`n${i}.example`), makeResponse(makeQuery(`n${i}.example`), { rcode: 3 }));
     await clock.advance(20);
     expect(mirror.differences).toHaveLength(100);
     expect(mirror.differences.at(-1)!.name).toBe('n129.example.');

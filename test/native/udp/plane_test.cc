@@ -469,6 +469,44 @@ TEST(Plane, PacketsAreDealtOutAmongTheReceiversOfOneAddress) {
   }
 }
 
+TEST(Plane, ThoseWhoWatchAreToldOfHits) {
+  TestCache t;
+  t.now = static_cast<uint32_t>(MonotonicMs() / 1000);
+  ASSERT_EQ(t.Insert(AResponse("hit.example", 3600)), Status::kOk);
+  udp::PlaneOptions options;
+  options.endpoints.resize(1);
+  ASSERT_TRUE(udp::MakeEndpoint("127.0.0.1", 0, &options.endpoints[0]));
+  options.tap = std::make_shared<udp::Tap>(1);
+  int error = 0;
+  size_t failed = 0;
+  const auto plane = udp::Plane::Create(
+      t.cache.get(), &OpenGate(), options, [](void*) {}, nullptr, &error, &failed);
+  ASSERT_NE(plane, nullptr);
+  ASSERT_TRUE(plane->Start());
+  Client client(plane->endpoints()[0]);
+  const auto ask = [&] {
+    client.Send(Query("hit.example"));
+    EXPECT_FALSE(client.Receive().empty());
+  };
+  ask();
+  EXPECT_EQ(options.tap->written(), 0u) << "nobody watches";
+  options.tap->Set(udp::TapSettings::On(1, false));
+  ask();
+  ask();
+  // The reply may be here before its thread has written the next one; the record is written before the reply is sent.
+  EXPECT_EQ(options.tap->written(), 2u);
+  Buffer out(1 << 16);
+  ASSERT_NE(options.tap->Take(out), 0u);
+  udp::TapRecord record;
+  std::memcpy(&record, out.data(), sizeof record);
+  EXPECT_EQ(record.by, udp::AnsweredBy::kHit);
+  EXPECT_EQ(record.protocol, udp::TapProtocol::kUdp);
+  EXPECT_EQ(record.family, 4);
+  EXPECT_EQ(record.address[0], 127);
+  EXPECT_EQ(record.one_in, 1);
+  EXPECT_EQ(record.length, Query("hit.example").size());
+}
+
 TEST(Plane, RulesAreReplacedWhileReceiversJudgeByThem) {
   TestCache t;
   t.now = static_cast<uint32_t>(MonotonicMs() / 1000);
