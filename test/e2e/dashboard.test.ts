@@ -26,7 +26,7 @@ const SECRETS = { read: 'r'.repeat(43), write: 'w'.repeat(43) };
 /** Labels and texts that would be code, if anything took them for HTML. */
 const HOSTILE = '<svg/onload=hit=1>.example';
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-const VIEWS = ['overview', 'upstreams', 'cache', 'zones', 'trace', 'lists', 'configuration'] as const;
+const VIEWS = ['overview', 'upstreams', 'queries', 'cache', 'zones', 'trace', 'lists', 'configuration'] as const;
 
 const folder = mkdtempSync(join(tmpdir(), 'shardns-dashboard-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -334,7 +334,7 @@ describe.skipIf(missing.length > 0)('the dashboard', () => {
       await page.reload();
       await heading(page, 'Overview');
       const reached: unknown[] = [];
-      for (let i = 0; i < 12; i++) {
+      for (let i = 0; i < 20; i++) {
         await page.keyboard.press('Tab');
         reached.push(await focused());
       }
@@ -342,9 +342,11 @@ describe.skipIf(missing.length > 0)('the dashboard', () => {
         expect.arrayContaining([
           'Overview',
           'Upstreams',
+          'Queries',
           'Cache',
           'Trace',
           'Lists',
+          'Zones',
           'Configuration',
           'Leave',
           '15 min',
