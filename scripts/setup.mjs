@@ -31,6 +31,10 @@ export const DEBIAN_PACKAGES = [
   ['knot-dnsutils', '/usr/bin/kdig', 'end-to-end tests over TLS and HTTPS'],
   ['redis-server', '/usr/bin/redis-server', 'tests of fleets with Redis'],
   ['curl', '/usr/bin/curl', 'end-to-end tests over HTTPS'],
+  ['fstrm-bin', '/usr/bin/fstrm_capture', 'end-to-end tests of dnstap'],
+  ['dnstap-ldns', '/usr/bin/dnstap-ldns', 'end-to-end tests of dnstap'],
+  ['zsh', '/usr/bin/zsh', 'the completion of zsh'],
+  ['fish', '/usr/bin/fish', 'the completion of fish'],
   ['stubby', '/usr/bin/stubby', 'end-to-end tests over TLS'],
   ['chromium', '/usr/bin/chromium', 'end-to-end tests with a browser over HTTPS'],
   ['g++-aarch64-linux-gnu', '/usr/bin/aarch64-linux-gnu-g++', 'the binary for arm64'],
@@ -40,6 +44,7 @@ export const DEBIAN_PACKAGES = [
 /** Packages that take the whole machine over once installed: unpacked below `build/debian`, as installed in no part. */
 const UNPACKED_PACKAGES = [
   ['systemd-resolved', 'lib/systemd/systemd-resolved', 'the end-to-end test with systemd-resolved'],
+  ['prometheus', 'usr/bin/promtool', 'what promtool says of metrics and rules'],
 ];
 
 /** Loaded when there is something to do. */

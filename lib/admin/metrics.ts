@@ -355,7 +355,7 @@ export const FAMILIES: readonly Family[] = [
   upstream('shardns_upstream_timeouts_total', 'Queries without response in time', it => it.timeouts),
   upstream('shardns_upstream_failures_total', 'Useless responses and broken connections', it => it.failures),
   upstream('shardns_upstream_truncated_total', 'Responses that led to TCP', it => it.truncated),
-  upstream('shardns_upstream_latency_seconds_sum', 'Time until response', it => it.latencySumMs / 1000),
+  upstream('shardns_upstream_latency_seconds_total', 'Time until responses, summed up', it => it.latencySumMs / 1000),
   upstream('shardns_upstream_rtt_seconds', 'Smoothed round-trip time', it => it.srttMs / 1000, 'gauge'),
   ofName('gauge', 'shardns_upstream_name_addresses', 'Addresses that the name leads to', it => it.addresses.length),
   ofName(

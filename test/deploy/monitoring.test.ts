@@ -7,6 +7,7 @@ import { parse } from 'yaml';
 import { createServer } from '../../lib/admin/create-server.js';
 import { FAMILIES, Metrics } from '../../lib/admin/metrics.js';
 import type { Server } from '../../lib/server/server.js';
+import { unpacked } from '../support/unpacked.js';
 
 const RULES = 'deploy/prometheus/shardns.rules.yaml';
 const DASHBOARD = 'deploy/grafana/shardns.json';
@@ -58,12 +59,14 @@ function selectorsOf(expr: string): Selector[] {
   }));
 }
 
+const promtool = unpacked('prometheus', 'usr/bin/promtool');
 let server: Server;
+let text: string;
 const printed = new Map<string, string>();
 beforeAll(async () => {
   const upstreams = ['192.0.2.1'];
   server = await createServer({ listen: ['127.0.0.1:0'], threads: 1, cache: { memory: '1MiB' }, upstreams });
-  const text = await new Metrics(server).text();
+  text = await new Metrics(server).text();
   for (const [, name, kind] of text.matchAll(/^# TYPE (\S+) (\S+)$/gm)) printed.set(name, kind);
 });
 afterAll(() => server.close());
@@ -122,12 +125,17 @@ describe('the rules', () => {
       if (rule.for !== undefined) expect(rule.for).toMatch(/^\d+[smhd]$/);
     }
   });
-  const hasPromtool = spawnSync('sh', ['-c', 'command -v promtool']).status === 0;
-  test.skipIf(!hasPromtool)('are such as promtool takes', () => {
-    const { status, stdout, stderr } = spawnSync('promtool', ['check', 'rules', RULES], { encoding: 'utf8' });
+  test.skipIf(promtool === undefined)('are such as promtool takes', () => {
+    const { status, stdout, stderr } = spawnSync(promtool!, ['check', 'rules', RULES], { encoding: 'utf8' });
     expect(stdout + stderr).toContain('SUCCESS');
     expect(status).toBe(0);
   });
+});
+
+test.skipIf(promtool === undefined)('what a server prints is such as promtool takes', () => {
+  const { status, stdout, stderr } = spawnSync(promtool!, ['check', 'metrics'], { encoding: 'utf8', input: text });
+  expect(stdout + stderr).toBe('');
+  expect(status).toBe(0);
 });
 
 describe('the dashboard', () => {

@@ -8,14 +8,14 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, test } from 'vitest';
 import { makeCertificate } from '../support/certificate.js';
+import { unpacked } from '../support/unpacked.js';
 
 const run = promisify(execFile);
-const PLACES = ['/lib/systemd/systemd-resolved', resolve('build/debian/systemd-resolved/lib/systemd/systemd-resolved')];
-const program = process.env.SYSTEMD_RESOLVED ?? PLACES.find(place => existsSync(place)) ?? PLACES[0];
+const program = process.env.SYSTEMD_RESOLVED ?? unpacked('systemd-resolved', 'lib/systemd/systemd-resolved') ?? '';
 const mayUnshare =
   spawnSync('unshare', ['-mn', ...'ip link add edge0 type veth peer name edge1'.split(' ')]).status === 0;
 const may = existsSync(program) && mayUnshare && spawnSync('kdig', ['-V']).status === 0;
-if (!may) console.warn(`${program}, kdig or name spaces are not to be had: systemd-resolved is not asked`);
+if (!may) console.warn('systemd-resolved, kdig or name spaces are not to be had: systemd-resolved is not asked');
 
 const folder = mkdtempSync(join(tmpdir(), 'shardns-resolved-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -204,7 +204,7 @@ test('nor by a request that waits for one of them', async () => {
   await vi.waitFor(() => expect(held).toHaveLength(1), 120_000);
   const second = get({ host: 'orders', agent });
   address = '127.0.0.3';
-  await vi.waitFor(() => service.refresh().then(() => expect(service.endpoints[0].address).toBe(address)), 5000);
+  await vi.waitFor(() => service.refresh().then(() => expect(service.endpoints[0].address).toBe(address)), 120_000);
   held[0].end('before');
   expect(await first).toBe('before');
   expect(await second).toBe('after GET /');

@@ -36,7 +36,9 @@ async function start(options: ServerOptions = {}): Promise<void> {
 async function ask(name: string, way: 'udp' | 'tcp' = 'udp'): Promise<Buffer | undefined> {
   const { udp, tcp } = server!.addresses();
   const reply =
-    way === 'udp' ? await askUdp(udp[0], makeQuery(name), 5000) : (await askTcp(tcp[0], [makeQuery(name)], 5000))[0];
+    way === 'udp'
+      ? await askUdp(udp[0], makeQuery(name), 60_000)
+      : (await askTcp(tcp[0], [makeQuery(name)], 60_000))[0];
   // What threads have written of one comes before the next.
   server!.watching.drain();
   return reply;

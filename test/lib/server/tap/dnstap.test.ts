@@ -11,6 +11,7 @@ import { type Fields, FrameReader, readProtobuf } from '../../../support/frame-r
 import { answerA, decode, makeQuery } from '../../../support/messages.js';
 import { TestServer } from '../../../support/test-server.js';
 import { recordOf } from './records.js';
+import { until } from '../../../support/until.js';
 
 let folder: string;
 let path: string;
@@ -100,12 +101,11 @@ describe('dnstap', () => {
       stdio: 'ignore',
     });
     try {
-      for (let i = 0; i < 500 && !existsSync(path); i++) await new Promise(resolve => setTimeout(resolve, 10));
+      await until(() => existsSync(path));
       server = await TestServer.start(query => answerA(query), { dnstap: { to: `unix:${path}` } });
       await askUdp(server.address, makeQuery('a.example'));
       server.server.watching.drain();
-      for (let i = 0; i < 500 && server.server.report().watching.dnstap?.sent !== 1; i++)
-        await new Promise(resolve => setTimeout(resolve, 10));
+      await until(() => server!.server.report().watching.dnstap?.sent === 1);
       await server.close();
       server = undefined;
       const ended = new Promise(resolve => capture.on('exit', resolve));

@@ -7,6 +7,7 @@ import { systemRandom } from '../../../../lib/base/random.js';
 import { FrameStream, type FrameTarget } from '../../../../lib/server/tap/frame-stream.js';
 import { FakeClock } from '../../../support/fake-clock.js';
 import { FrameReader } from '../../../support/frame-reader.js';
+import { until } from '../../../support/until.js';
 
 let folder: string;
 let path: string;
@@ -34,10 +35,6 @@ const open = (target: FrameTarget): FrameStream =>
   }));
 const frame = (i: number): Buffer => Buffer.from(`frame ${i}`);
 const texts = (): string[] => reader!.frames.map(String);
-const until = async (done: () => boolean): Promise<void> => {
-  for (let i = 0; i < 5000 && !done(); i++) await new Promise(resolve => setTimeout(resolve, 1));
-  expect(done()).toBe(true);
-};
 
 describe('a stream of frames', () => {
   test.each(['unix', 'tcp'])('says who it is, what comes, and its end (%s)', async way => {
