@@ -181,24 +181,30 @@ export class Mirror {
     const beganMs = clock.nowMs();
     counts.underWay++;
     counts.durations.here.add(tookUs);
-    transports[scheme].ask(
-      buildUpstreamQuery(query, { upstreamUdpSize: UDP_SIZE }),
-      at!,
-      { timeoutMs, letters: 'kept', entropy: 'any' },
-      {
-        answered: other => {
-          counts.underWay--;
-          counts.answered++;
-          counts.durations.there.add((clock.nowMs() - beganMs) * 1000);
-          if (this.#settings?.compare === true) this.#compare(counts, query, own, other);
+    try {
+      transports[scheme].ask(
+        buildUpstreamQuery(query, { upstreamUdpSize: UDP_SIZE }),
+        at!,
+        { timeoutMs, letters: 'kept', entropy: 'any' },
+        {
+          answered: other => {
+            counts.underWay--;
+            counts.answered++;
+            counts.durations.there.add((clock.nowMs() - beganMs) * 1000);
+            if (this.#settings?.compare === true) this.#compare(counts, query, own, other);
+          },
+          lost: error => {
+            counts.underWay--;
+            counts[error.code === 'ERR_SHARDNS_TIMEOUT' ? 'late' : 'failed']++;
+          },
+          doubted: () => {},
         },
-        lost: error => {
-          counts.underWay--;
-          counts[error.code === 'ERR_SHARDNS_TIMEOUT' ? 'late' : 'failed']++;
-        },
-        doubted: () => {},
-      },
-    );
+      );
+    } catch {
+      // A socket that cannot be had: this is a timer's turn, whose copies all go on.
+      counts.underWay--;
+      counts.failed++;
+    }
   }
 
   #compare(counts: Counts, query: Query, here: Uint8Array, there: Uint8Array): void {
@@ -230,17 +236,19 @@ function readQuery(message: Uint8Array): Query | undefined {
 export function compareReplies(here: Uint8Array, there: Uint8Array): { verdict: Verdict; texts: [string, string] } {
   const verdictOf = (verdict: Verdict, texts: [string, string] = ['', '']) => ({ verdict, texts });
   if (isTruncated(here) || isTruncated(there)) return verdictOf('truncated');
-  let both: [DecodedResponse, DecodedResponse];
+  const read = (message: Uint8Array): { rcode: number; answers: Set<string> } => {
+    const response = new DecodedResponse(message, MAX_RESPONSE_RECORDS);
+    return { rcode: rcodeOf(response), answers: answersOf(response) };
+  };
+  let both: ReturnType<typeof read>[];
   try {
-    both = [new DecodedResponse(here, MAX_RESPONSE_RECORDS), new DecodedResponse(there, MAX_RESPONSE_RECORDS)];
+    both = [read(here), read(there)];
   } catch {
     return verdictOf('unreadable');
   }
   const [ours, theirs] = both;
-  if (rcodeOf(ours) !== rcodeOf(theirs)) {
-    return verdictOf('rcode', [rcodeName(rcodeOf(ours)), rcodeName(rcodeOf(theirs))]);
-  }
-  const [our, their] = [answersOf(ours), answersOf(theirs)];
+  if (ours.rcode !== theirs.rcode) return verdictOf('rcode', [rcodeName(ours.rcode), rcodeName(theirs.rcode)]);
+  const [our, their] = [ours.answers, theirs.answers];
   const only = (some: ReadonlySet<string>, others: ReadonlySet<string>): string =>
     `${some.size} records, ${[...some].filter(one => !others.has(one)).length} of them here only`;
   if (our.size === their.size && [...our].every(one => their.has(one))) return verdictOf('same');

@@ -50,6 +50,16 @@ describe('replies', () => {
     expect(compareReplies(here, there).verdict).toBe(verdict);
     expect(compareReplies(there, here).verdict).toBe(verdict);
   });
+  test('one whose data cannot be read is told so, from either side', () => {
+    const broken = Buffer.from(
+      makeResponse(query, { answers: [{ type: 'NS', name: 'www.example', ttl: 60, data: 'b' }] }),
+    );
+    // The name in its data goes on behind the end of the message: its only label, of one octet, has 63.
+    const at = broken.lastIndexOf(Buffer.from([1, 0x62, 0]));
+    broken[at] = 63;
+    expect(compareReplies(broken, reply(a('192.0.2.1'))).verdict).toBe('unreadable');
+    expect(compareReplies(reply(a('192.0.2.1')), broken).verdict).toBe('unreadable');
+  });
   test('what differs is said', () => {
     expect(compareReplies(reply(a('192.0.2.1')), makeResponse(query, { rcode: 2 })).texts).toEqual([
       'NOERROR',
@@ -140,6 +150,22 @@ describe('the mirror', () => {
     await clock.advance(20);
     expect(mirror.report).toMatchObject({ sampled: 7, failed: 1, left: 3, underWay: 0 });
     expect(udp.asked).toHaveLength(4);
+  });
+  test('goes on where a question cannot be sent', async () => {
+    const { clock, udp, planes, mirror } = mirrored(asked => answerA(asked, 60));
+    const { ask } = udp;
+    udp.ask = () => {
+      throw new Error('no socket');
+    };
+    await clock.advance(20);
+    planes[0].add(query, reply());
+    planes[0].add(query, reply());
+    await clock.advance(20);
+    expect(mirror.report).toMatchObject({ sampled: 2, failed: 2, underWay: 0, answered: 0 });
+    udp.ask = ask;
+    planes[0].add(query, reply());
+    await clock.advance(20);
+    expect(mirror.report).toMatchObject({ sampled: 3, failed: 2, underWay: 0, answered: 1 });
   });
   test('goes to another server, compares nothing, or ends, as it is told; another plane is copied as well', async () => {
     const { clock, tls, planes, mirror, use } = mirrored(asked => answerA(asked));
