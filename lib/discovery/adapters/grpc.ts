@@ -11,8 +11,9 @@ export type GrpcChannelOptions = Record<string, unknown>;
 
 export interface GrpcOptions {
   /**
-   * Whether every method may be called twice. Calls that end as UNAVAILABLE are made again then, as `retry` says. Without
-   * it gRPC makes those again that have reached no server; of what was on a connection that broke nobody knows.
+   * Whether every method may be called twice. Calls that end as UNAVAILABLE, or that the server's side cancels, are made
+   * again then, as `retry` says. Without it gRPC makes those again that have reached no server; of what was on a
+   * connection that broke nobody knows.
    */
   idempotent?: boolean;
 }
@@ -21,6 +22,9 @@ export interface GrpcOptions {
 const MOST_ATTEMPTS = 5;
 /** Of gRPC's budget: a failure takes one, a success gives back `tokenRatio`, and more than half have to be left. */
 const TOKENS = 100;
+
+/** A server that stops, and a connection that drops, end a call as the one or, by chance of their order, as the other. */
+const OF_BROKEN_CONNECTIONS = ['UNAVAILABLE', 'CANCELLED'];
 
 const seconds = (ms: number): string => `${(Math.max(ms, 1) / 1000).toFixed(3)}s`;
 
@@ -34,7 +38,7 @@ export function grpcOptionsOf(service: ServiceFace, { idempotent = false }: Grpc
     initialBackoff: seconds(retry.backoffMs),
     maxBackoff: '30s',
     backoffMultiplier: 2,
-    retryableStatusCodes: ['UNAVAILABLE'],
+    retryableStatusCodes: OF_BROKEN_CONNECTIONS,
   };
   const retrying = {
     methodConfig: [{ name: [{}], retryPolicy }],

@@ -1,4 +1,6 @@
 // @grpc/grpc-js over a service, with real servers: the contract of its resolvers from 1.14 on.
+import http2 from 'node:http2';
+import type { AddressInfo } from 'node:net';
 import * as grpc from '@grpc/grpc-js';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import type { GrpcOptions } from '../../../lib/discovery/adapters/grpc.js';
@@ -157,11 +159,32 @@ test.each([true, false])(
     stop = true;
     await Promise.all(workers);
     // What was on the connection that broke, where gRPC must not call a method twice.
-    expect(errors.filter(one => one.code !== grpc.status.UNAVAILABLE)).toEqual([]);
+    const broken = [grpc.status.UNAVAILABLE, grpc.status.CANCELLED];
+    expect(errors.filter(one => !broken.includes(one.code))).toEqual([]);
     expect(errors.length).toBeLessThanOrEqual(idempotent ? 0 : WORKERS);
   },
   90_000,
 );
+
+test('a call that the server cancels is made again where methods may be called twice, and its caller can end it', async () => {
+  const server = http2.createServer();
+  let streams = 0;
+  server.on('stream', (stream: http2.ServerHttp2Stream) => {
+    stream.on('error', () => undefined);
+    streams++;
+    if (streams < 2) stream.close(http2.constants.NGHTTP2_CANCEL);
+  });
+  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+  closing.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  const client = clientOf(await follow(() => [{ name: 'a', port }]), { idempotent: true });
+  const ended = new Promise<grpc.ServiceError | null>(resolve => {
+    const call = client.makeUnaryRequest(METHOD.path, octets, octets, Buffer.alloc(0), resolve);
+    void vi.waitFor(() => expect(streams).toBe(2), 120_000).finally(() => call.cancel());
+  });
+  expect(await ended).toMatchObject({ code: grpc.status.CANCELLED, details: 'Cancelled on client' });
+  expect(streams).toBe(2);
+});
 
 test('retries are as the service says; without them, or for methods that may not be called twice, there are none', async () => {
   const config = async (retry: DiscoverOptions['retry'], idempotent: boolean): Promise<Record<string, unknown>> => {
@@ -171,7 +194,7 @@ test('retries are as the service says; without them, or for methods that may not
   };
   expect(await config({ attempts: 2, backoffMs: 250, budget: 0.5 }, true)).toMatchObject({
     methodConfig: [
-      { retryPolicy: { maxAttempts: 3, initialBackoff: '0.250s', retryableStatusCodes: ['UNAVAILABLE'] } },
+      { retryPolicy: { maxAttempts: 3, initialBackoff: '0.250s', retryableStatusCodes: ['UNAVAILABLE', 'CANCELLED'] } },
     ],
     retryThrottling: { tokenRatio: 0.5 },
   });
