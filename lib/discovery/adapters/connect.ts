@@ -105,6 +105,8 @@ export function connectEndpoint(
   };
   const good = (): void => {
     over();
+    // Whoever gets it may not listen yet when the other end breaks it, and that must not end the program.
+    socket.on('error', () => {});
     if (settings.prefer === 'fastest') endpoint.tryFirst(socket.remoteFamily === 'IPv6' ? 6 : 4);
     if (resume !== undefined) {
       socket.on('session', (ticket: Buffer) => resume.sessions.set(endpoint, trust, ticket));

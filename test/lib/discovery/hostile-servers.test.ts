@@ -12,6 +12,7 @@ import { backend } from '../../support/backends.js';
 import { makeCertificate } from '../../support/certificate.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { fixedSource, type Listed } from '../../support/fixed-source.js';
+import { until } from '../../support/until.js';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -90,6 +91,31 @@ describe('an agent takes an endpoint out that', () => {
       expect(service.report().states).toMatchObject({ up: 1, out: 0 });
     }
   });
+});
+
+test('a connection that its endpoint resets before anybody listens ends no program', async () => {
+  const open: Socket[] = [];
+  const listening = net.createServer(socket => open.push(socket.on('error', () => {})));
+  listening.listen(0, '127.0.0.1');
+  await once(listening, 'listening');
+  closing.push(() => listening.close());
+  const service = await follow([{ name: 'evil', port: (listening.address() as AddressInfo).port }]);
+  const thrown: unknown[] = [];
+  const before = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', error => thrown.push(error));
+  try {
+    const [socket] = await Promise.all([service.connect(), service.connect()]);
+    await until(() => open.length === 2);
+    for (const one of open) one.resetAndDestroy();
+    await until(() => socket.closed);
+    await settle();
+  } finally {
+    process.removeAllListeners('uncaughtException');
+    for (const listener of before) process.on('uncaughtException', listener);
+  }
+  expect(thrown).toEqual([]);
+  await until(() => service.endpoints[0].inFlight === 0);
 });
 
 describe('the name that is proven', () => {
