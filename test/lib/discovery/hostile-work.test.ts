@@ -1,0 +1,27 @@
+// How much work strangers can make of what they own: questions that nobody answers, sets that change their state all at once,
+// texts without end. What one service makes of it is no other service's loss.
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { Roster } from '../../../lib/discovery/roster.js';
+import { ServiceDns } from '../../support/service-dns.js';
+
+const NAME = '_http._tcp.orders.example';
+let dns: ServiceDns;
+beforeEach(() => {
+  dns = new ServiceDns();
+});
+afterEach(() => {
+  vi.restoreAllMocks();
+  dns.close();
+});
+
+test('a thousand endpoints whose time is over at once are made ready in one go', async () => {
+  dns.service(NAME, 1000);
+  const service = await dns.discover(NAME, { policy: 'roundRobin' });
+  for (const one of service.endpoints) one.done('unreachable');
+  const rebuild = vi.spyOn(Roster.prototype, 'rebuild');
+  const told: string[] = [];
+  service.on('health', one => told.push(one.state));
+  await dns.advance(1250);
+  expect(told).toEqual(Array.from({ length: 1000 }, () => 'trial'));
+  expect(rebuild.mock.calls.length).toBeLessThan(10);
+});
