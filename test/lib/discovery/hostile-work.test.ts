@@ -1,7 +1,9 @@
 // How much work strangers can make of what they own: questions that nobody answers, sets that change their state all at once,
 // texts without end. What one service makes of it is no other service's loss.
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { readMetadata } from '../../../lib/discovery/records/metadata.js';
 import { Roster } from '../../../lib/discovery/roster.js';
+import { Type } from '../../../lib/wire/iana.js';
 import { ServiceDns } from '../../support/service-dns.js';
 
 const NAME = '_http._tcp.orders.example';
@@ -24,4 +26,17 @@ test('a thousand endpoints whose time is over at once are made ready in one go',
   await dns.advance(1250);
   expect(told).toEqual(Array.from({ length: 1000 }, () => 'trial'));
   expect(rebuild.mock.calls.length).toBeLessThan(10);
+});
+
+test('texts are looked at for 4,096 octets, whatever is in them: the same key again, no key, nothing at all', () => {
+  const record = (data: Buffer) => ({ name: Uint8Array.of(0), type: Type.TXT, dnsClass: 1, ttl: 1, data });
+  const last = Buffer.from('\x04last');
+  for (const filler of ['', '=', '=x', 'same=1']) {
+    const text = Buffer.from(`${String.fromCharCode(filler.length)}${filler}`);
+    const data = Buffer.concat([...Array.from({ length: 4097 }, () => text), last]);
+    expect(Object.keys(readMetadata([record(data)]))).not.toContain('last');
+    const many = Array.from({ length: 4097 }, () => record(text));
+    expect(Object.keys(readMetadata([...many, record(last)]))).not.toContain('last');
+    expect(Object.keys(readMetadata([record(Buffer.concat([text, text, last]))]))).toContain('last');
+  }
 });
