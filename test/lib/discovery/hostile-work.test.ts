@@ -1,6 +1,6 @@
 // How much work strangers can make of what they own: questions that nobody answers, sets that change their state all at once,
 // texts without end. What one service makes of it is no other service's loss.
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { readMetadata } from '../../../lib/discovery/records/metadata.js';
 import { Roster } from '../../../lib/discovery/roster.js';
 import { Type } from '../../../lib/wire/iana.js';
@@ -14,6 +14,43 @@ beforeEach(() => {
 afterEach(() => {
   vi.restoreAllMocks();
   dns.close();
+});
+
+describe('a service with a thousand targets whose servers are silent', () => {
+  const EVIL = '_http._tcp.evil.test';
+  beforeEach(() => {
+    const hosts = Array.from({ length: 1000 }, (_, i) => `e${i}.evil.test`);
+    dns.names.set(
+      EVIL,
+      hosts.map(host => ['SRV', `0 0 80 ${host}.`]),
+    );
+    for (const host of hosts) dns.names.set(host, 'silence');
+  });
+
+  test('takes no room from others that the same client asks for', async () => {
+    dns.service(NAME, 1);
+    const service = await dns.discover(NAME);
+    await dns.discover(EVIL, { ready: false });
+    await dns.advance(30_000);
+    let stale = 0;
+    service.on('stale', () => stale++);
+    for (let n = 2; n <= 6; n++) {
+      dns.service(NAME, n);
+      await dns.advance(7000);
+      expect(service.size).toBe(n);
+    }
+    expect(stale).toBe(0);
+  });
+  test('has less than half of the questions that a client asks at a time', async () => {
+    await dns.discover(EVIL, { ready: false });
+    let most = 0;
+    for (let i = 0; i < 60; i++) {
+      await dns.advance(500);
+      most = Math.max(most, dns.client.underWay);
+    }
+    expect(most).toBeGreaterThan(64);
+    expect(most).toBeLessThan(256);
+  });
 });
 
 test('a thousand endpoints whose time is over at once are made ready in one go', async () => {
