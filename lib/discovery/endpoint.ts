@@ -136,6 +136,11 @@ export class Endpoint {
     this.#keeper.ended(this, outcome);
   }
 
+  /** A request that was picked it for goes elsewhere, and was never sent: as if it had not been picked. */
+  notAsked(): void {
+    if (this.inFlight > 0) this.inFlight--;
+  }
+
   /** There was no connection, for whomever. Requests that say it too are not counted again. */
   isUnreachable(): void {
     this.#keeper.ended(this, 'unreachable');

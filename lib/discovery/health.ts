@@ -49,8 +49,9 @@ export class Health implements EndpointKeeper {
     if (settings.intervalMs > 0) this.#sweep ??= this.clock.after(settings.intervalMs, () => this.#compare(settings));
     if (outcome === 'ok') this.#succeeded(endpoint);
     else if (outcome === 'failed') this.#failed(endpoint, settings);
-    else if (outcome === 'unreachable') this.#unreachable(endpoint, settings);
-    // What was abandoned says nothing; where it was a trial, the next request is one.
+    else if (outcome === 'unreachable' || endpoint.state === 'trial') this.#unreachable(endpoint, settings);
+    // What was abandoned says nothing. But where it was a trial, another one at once would be the next to wait for silence:
+    // of who asks one thing after the other all of it.
   }
 
   #succeeded(endpoint: Endpoint): void {

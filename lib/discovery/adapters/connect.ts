@@ -166,7 +166,7 @@ export function connectInTurn(
         else {
           socket.on('error', () => {});
           socket.destroy();
-          endpoint.done('abandoned');
+          endpoint.notAsked();
         }
         return;
       }
@@ -185,7 +185,7 @@ export function connectInTurn(
         const timer = service.clock.after(delay, () => attempt(next));
         giveUp = () => {
           timer.cancel();
-          next.done('abandoned');
+          next.notAsked();
         };
       }
     });

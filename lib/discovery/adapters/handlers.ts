@@ -119,7 +119,8 @@ abstract class Passing {
         if (calledOff !== undefined) throw asError(calledOff.reason);
         sender.send(options, next, this as unknown as AnyHandler);
       } catch (thrown) {
-        this.#end('abandoned');
+        next.notAsked();
+        this.#isOver = true;
         this.fail(thrown as Error);
       }
     };
