@@ -44,6 +44,8 @@ const isCalledOff = ({ name, code }: Error & { code?: unknown }): boolean =>
 interface CalledOff {
   readonly reason: unknown;
 }
+/** By `AbortSignal.timeout`: nobody has lost interest, but it has taken longer than it may. */
+const isTimeout = (reason: unknown): boolean => reason instanceof Error && reason.name === 'TimeoutError';
 
 abstract class Passing {
   /** Something of it may have gone to the endpoint of this try. */
@@ -86,8 +88,10 @@ abstract class Passing {
 
   /** @returns whether it goes on at another endpoint; otherwise the error is the caller's */
   protected goesOn(error: Error): boolean {
-    if (this.calledOff !== undefined || isCalledOff(error)) {
-      this.#end('abandoned');
+    const stopped = this.calledOff;
+    if (stopped !== undefined || isCalledOff(error)) {
+      const isSilent = this.#sent && this.#status === 0 && isTimeout(stopped === undefined ? error : stopped.reason);
+      this.#end(isSilent ? 'failed' : 'abandoned');
       return false;
     }
     if (this.#status > 0) {

@@ -93,6 +93,36 @@ describe('an agent takes an endpoint out that', () => {
   });
 });
 
+describe('an endpoint that takes requests and never answers', () => {
+  const health = { consecutiveFailures: 3, maxEjectionPercent: 100 };
+  test('is out when callers have waited for as long as they wanted to: `timeout` of an agent’s requests', async () => {
+    const service = await follow([await server(() => {})], { health });
+    const agent = service.agent({ keepAlive: false });
+    for (let i = 0; i < 3; i++) {
+      const request = http.get({ host: 'orders', agent, timeout: 20 });
+      request.on('error', () => {}).on('timeout', () => request.destroy());
+      await new Promise(resolve => request.once('close', resolve));
+    }
+    expect(service.report().states).toMatchObject({ up: 0, out: 1 });
+  });
+  test.each([
+    ['TimeoutError', 1],
+    ['AbortError', 0],
+  ])('and the signal of a fetch (%s)', async (name, out) => {
+    let asked = (): void => {};
+    const service = await follow([await server(() => asked())], { health });
+    const dispatcher = service.dispatcher();
+    for (let i = 0; i < 3; i++) {
+      const controller = new AbortController();
+      asked = () => controller.abort(new DOMException('of the caller', name));
+      const pending = fetch('http://orders/', { dispatcher, signal: controller.signal } as RequestInit);
+      await expect(pending).rejects.toMatchObject({ name });
+    }
+    await until(() => service.endpoints[0].inFlight === 0);
+    expect(service.report().states.out).toBe(out);
+  });
+});
+
 test('a connection that its endpoint resets before anybody listens ends no program', async () => {
   const open: Socket[] = [];
   const listening = net.createServer(socket => open.push(socket.on('error', () => {})));
