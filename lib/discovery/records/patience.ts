@@ -4,8 +4,8 @@
 //
 // Bounds: LOOK_MS for each of a look's two rounds at most (instances, hosts); for one question as much of it as lets all of the
 // round have their turn, LATE_MS at least, and no more than that for one that was silent when it was asked last. Of questions
-// that go on behind it MAX_BEHIND, so that other services have half of the 512 that a client asks at a time; MAX_LATE_BEHIND of
-// them of those that were silent before, so that the others are asked however many those are.
+// that go on behind it MAX_BEHIND, so that with those that are waited for there is room for others among the 512 that a client
+// asks at a time; no more than MAX_LATE_BEHIND where those are asked again that were silent before.
 import type { Clock } from '../../base/clock.js';
 import { Type } from '../../wire/iana.js';
 import { type Answer, QueryFailure, type RecordSource } from './source.js';
@@ -14,7 +14,7 @@ import { type Answer, QueryFailure, type RecordSource } from './source.js';
 export const MAX_AT_ONCE = 32;
 const LOOK_MS = 2000;
 const LATE_MS = 200;
-const MAX_BEHIND = 192;
+const MAX_BEHIND = 384;
 const MAX_LATE_BEHIND = 64;
 const TYPES = [Type.A, Type.AAAA, Type.SRV, Type.TXT];
 

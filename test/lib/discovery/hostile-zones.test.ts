@@ -371,9 +371,9 @@ test('the family that nobody can tell of keeps its addresses, though the other i
 describe('targets whose servers are silent', () => {
   const evil = (n: number): string[] => Array.from({ length: n }, (_, i) => `0 0 80 e${i}.evil.test.`);
   const silent: Say = name => (name.endsWith('.evil.test') ? { fails: 'late' } : undefined);
-  const begin = async (world: World, options: DiscoverOptions = {}): Promise<Service> => {
+  const begin = async (world: World, options: DiscoverOptions = {}, ms = 10_000): Promise<Service> => {
     const pending = world.discover(NAME, { readyMs: 60_000, ...options });
-    for (let i = 0; i < 20; i++) await world.clock.advance(500);
+    for (let left = ms; left > 0; left -= 500) await world.clock.advance(500);
     return pending;
   };
 
@@ -390,9 +390,12 @@ describe('targets whose servers are silent', () => {
     expect(hosts(service)).toEqual(['good.example', 'new.example']);
     service.close();
   });
-  test('however many they are, leave the others their turn', async () => {
-    const world = new World(addressed(() => [...evil(250), '0 0 80 good.example.'], silent));
-    const service = await begin(world);
+  test.each([
+    [180, 10_000],
+    [250, 30_000],
+  ])('however many they are (%i), leave the others their turn', async (n, ms) => {
+    const world = new World(addressed(() => [...evil(n), '0 0 80 good.example.'], silent));
+    const service = await begin(world, {}, ms);
     expect(hosts(service)).toEqual(['good.example']);
     service.close();
   });
