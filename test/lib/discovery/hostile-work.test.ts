@@ -1,9 +1,11 @@
 // How much work strangers can make of what they own: questions that nobody answers, sets that change their state all at once,
 // texts without end. What one service makes of it is no other service's loss.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { registerGrpc } from '../../../lib/discovery/grpc-resolver.js';
 import { readMetadata } from '../../../lib/discovery/records/metadata.js';
 import { Roster } from '../../../lib/discovery/roster.js';
 import { Type } from '../../../lib/wire/iana.js';
+import { settle } from '../../support/fake-clock.js';
 import { ServiceDns } from '../../support/service-dns.js';
 
 const NAME = '_http._tcp.orders.example';
@@ -66,6 +68,32 @@ test('a thousand endpoints whose time is over at once are made ready in one go',
   await dns.advance(1250);
   expect(told).toEqual(Array.from({ length: 1000 }, () => 'trial'));
   expect(rebuild.mock.calls.length).toBeLessThan(10);
+});
+
+test('gRPC’s list is made once for all endpoints that change in one turn', async () => {
+  let Resolver: (new (...given: unknown[]) => { updateResolution(): void; destroy(): void }) | undefined;
+  const told: unknown[] = [];
+  registerGrpc({
+    experimental: {
+      registerResolver: (_scheme, made) => (Resolver = made as typeof Resolver),
+      statusOrFromValue: value => value,
+      statusOrFromError: error => error,
+    },
+    status: { UNAVAILABLE: 14 },
+  });
+  dns.service(NAME, 300);
+  const service = await dns.discover(NAME);
+  const resolver = new Resolver!({ path: NAME }, (list: unknown) => told.push(list) > 0, service.grpcOptions());
+  resolver.updateResolution();
+  await settle();
+  for (const one of service.endpoints) one.done('unreachable');
+  await settle();
+  const stringify = vi.spyOn(JSON, 'stringify');
+  await dns.advance(1250);
+  expect(service.report().states.trial).toBe(300);
+  expect(stringify.mock.calls.filter(([value]) => Array.isArray(value)).length).toBeLessThan(5);
+  expect(told.length).toBe(1);
+  resolver.destroy();
 });
 
 test('texts are looked at for 4,096 octets, whatever is in them: the same key again, no key, nothing at all', () => {
