@@ -1,6 +1,7 @@
 // How much work strangers can make of what they own: questions that nobody answers, sets that change their state all at once,
 // texts without end. What one service makes of it is no other service's loss.
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { discover } from '../../../lib/discovery/discover.js';
 import { registerGrpc } from '../../../lib/discovery/grpc-resolver.js';
 import { readMetadata } from '../../../lib/discovery/records/metadata.js';
 import { Roster } from '../../../lib/discovery/roster.js';
@@ -94,6 +95,29 @@ test('gRPC’s list is made once for all endpoints that change in one turn', asy
   expect(stringify.mock.calls.filter(([value]) => Array.isArray(value)).length).toBeLessThan(5);
   expect(told.length).toBe(1);
   resolver.destroy();
+});
+
+test('however many endpoints say nothing to checks, each of the others is checked when its time has come', async () => {
+  dns.service(NAME, 300);
+  let good = 0;
+  const service = await discover(
+    NAME,
+    { client: dns.client, check: { kind: 'http', intervalMs: 10_000, timeoutMs: 2000 } },
+    {
+      check: endpoint => {
+        if (endpoint.host !== 'p300.example') return new Promise(() => {});
+        good++;
+        return Promise.resolve(true);
+      },
+    },
+  );
+  // Each is checked for the first time: nobody knows yet who is silent.
+  await dns.advance(90_000);
+  good = 0;
+  await dns.advance(60_000);
+  expect(good).toBeGreaterThanOrEqual(4);
+  expect(service.endpoints.at(-1)!.state).toBe('up');
+  service.close();
 });
 
 test('texts are looked at for 4,096 octets, whatever is in them: the same key again, no key, nothing at all', () => {
