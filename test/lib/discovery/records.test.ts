@@ -249,6 +249,15 @@ describe('other records', () => {
     }
     expect(service.peek().zone).toBe('a');
   });
+  test('a zone that is no part of a name is refused with `zonal`, and may be anything without', async () => {
+    dns.service(NAME, 1);
+    for (const zone of ['a..b', 'eu 1a', 'x'.repeat(64)]) {
+      const wrong = dns.tryToDiscover(NAME, { zone, zonal: 'prefer' });
+      await expect(wrong).rejects.toMatchObject({ code: 'ERR_SHARDNS_OPTION' });
+      await expect(wrong).rejects.toThrow(/zone: .*part of a domain name/);
+      expect((await dns.discover(NAME, { zone })).size).toBe(1);
+    }
+  });
   test('CoreDNS’ zonal names are asked for, and the plain one where there are none, for a minute', async () => {
     dns.service(NAME, 4);
     const service = await dns.discover(NAME, { zone: 'eu-1a', zonal: 'prefer' });
