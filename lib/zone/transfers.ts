@@ -345,6 +345,13 @@ export class Transfers {
     return secondary !== undefined;
   }
 
+  /** What is to be done for secondaries to have what is served, by the zone's name. */
+  doubts(): Map<string, string> {
+    const doubts = new Map<string, string>();
+    for (const { name, doubt } of this.#zones.values()) if (doubt !== undefined) doubts.set(name, doubt);
+    return doubts;
+  }
+
   /** @param most of them */
   report(most = Infinity): ZoneTransferReport[] {
     const reports: ZoneTransferReport[] = [];
