@@ -133,6 +133,10 @@ test('check-zone exits 0 or 1 and says where', async () => {
     code: 0,
     out: `${good}: good: zone example.org., serial 7, 2 records\n`,
   });
+  expect(await command('check-zone', good, '--print')).toMatchObject({
+    code: 0,
+    out: 'example.org.\t60\tIN\tSOA\tns.example.org. host.example.org. 7 2 3 4 5\nexample.org.\t60\tIN\tNS\tns.example.net.\n',
+  });
   expect((await command('check-zone', good, 'example.com')).code).toBe(1);
   const bad = await command('check-zone', file('bad.zone', `${zone}www 60 IN A 192.0.2\n`), 'example.org');
   expect(bad).toMatchObject({ code: 1, out: '' });
