@@ -185,6 +185,21 @@ lists: [{ name: one, source: ${source}, format: domains }]
   expect(err).toMatch(/files\.yaml: warning: lists\[0\]\.source: \S*none\.txt: cannot be read: ENOENT/);
 });
 
+test('check-config warns of zone files that cannot be served, with the first thing that is wrong', async () => {
+  const config = `zonesOnly: true
+zones:
+  - { name: good.example, file: ${file('zone.good', '$TTL 1\n@ SOA a b 1 2 3 4 5\n@ NS a.test.\n')} }
+  - { name: bad.example, file: ${file('zone.bad', '$TTL 1\n@ SOA a b 1 2 3 4 5\n@ NS a.test.\nx A 192.0.2\n')} }
+  - { name: gone.example, file: ${join(folder, 'zone.gone')} }
+`;
+  const { code, err } = await command('check-config', file('zones.yaml', config));
+  expect(code).toBe(0);
+  expect(err.trim().split('\n')).toEqual([
+    expect.stringMatching(/zones\.yaml: warning: zones\[1\]\.file: \S*zone\.bad:4:5: error: A data: expected an IPv4/),
+    expect.stringMatching(/zones\.yaml: warning: zones\[2\]\.file: \S*zone\.gone: cannot be read: ENOENT/),
+  ]);
+});
+
 test('a client that is no address is a problem with a line, of a view and of a list', () => {
   expect(
     checkConfig(`upstreams: [192.0.2.1]
