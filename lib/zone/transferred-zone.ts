@@ -116,13 +116,21 @@ export class TransferredZone implements ZoneLink {
   }
 
   /** What secondaries have not of the version that is served, and what to do; undefined: they are told of all of it. */
-  doubt: string | undefined;
+  #unknown: string | undefined;
+  /** Why the zone's file is not what is served, and what to do. */
+  unserved: string | undefined;
+
+  /** What is to be done for file, zone and secondaries to be the same. */
+  get doubt(): string | undefined {
+    return this.unserved ?? this.#unknown;
+  }
 
   /** A new version is served, made elsewhere, as of a file that has changed: what is different is noted. */
   replaced(zone: Zone, difference?: Difference): void {
     const before = this.#zone;
     this.#zone = zone;
-    if (before !== undefined && before.serial !== zone.serial) this.doubt = undefined;
+    this.unserved = undefined;
+    if (before !== undefined && before.serial !== zone.serial) this.#unknown = undefined;
     this.#note(before, zone, difference);
     if (before === undefined || before.serial !== zone.serial) this.parts.notify(this);
   }
@@ -167,8 +175,9 @@ export class TransferredZone implements ZoneLink {
     const isPassedOn = allowTransfer.length > 0 || notify.length > 0 || notifyServers !== undefined;
     // A secondary has what its primary has: that is for the primary to say.
     if (this.secondary !== undefined || !isPassedOn) return;
-    this.doubt = `${why}; secondaries keep what they have until it is raised beyond ${serial}`;
-    this.parts.log.warn({ zone: this.name, doubt: this.doubt }, 'a zone has changed, and its secondaries do not know');
+    this.#unknown = `${why}; secondaries keep what they have until it is raised beyond ${serial}`;
+    const fields = { zone: this.name, doubt: this.#unknown };
+    this.parts.log.warn(fields, 'a zone has changed, and its secondaries do not know');
   }
 
   /** Until it is known what has changed, whoever asks is sent the whole zone. */
@@ -191,6 +200,7 @@ export class TransferredZone implements ZoneLink {
     await this.#keepChange(zone, applied.difference);
     if (this.#zone !== before) throw new Error('the zone has been replaced meanwhile');
     this.#zone = zone;
+    this.#unknown = undefined;
     this.parts.serve(zone);
     this.parts.notify(this);
   }
