@@ -167,9 +167,8 @@ export class Zones {
       log.warn({ zone: settings.name, problems: problems.slice(0, LOGGED_PROBLEMS) }, 'a zone is served with doubts');
     }
     const loadedSeconds = clock.wallSeconds();
-    const isSame = known?.version === version && known.problem === undefined;
     // Read again as it was: what is served stays, answers that were made of it too.
-    const loaded = isSame && known.settings.makeDigest === settings.makeDigest ? known.loaded : zone;
+    const loaded = known?.loaded !== undefined && known.loaded.isPackedAs(zone) ? known.loaded : zone;
     const { given } = known ?? {};
     return { settings, apex, key: nameKey(apex), version, included, loaded, given, loadedSeconds, problem: undefined };
   }

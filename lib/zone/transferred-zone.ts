@@ -158,7 +158,8 @@ export class TransferredZone implements ZoneLink {
   #noteSameSerial(before: Zone, zone: Zone): void {
     const note = ({ removed, added }: RecordDifference): void => {
       if (removed.length + added.length === 0) return;
-      this.#doubt(zone.serial, `it has changed, and its serial has not: ${zone.serial}`);
+      if (this.#zone?.serial !== zone.serial) this.journal.doubt(zone.serial);
+      else this.#doubt(zone.serial, `it has changed, and its serial has not: ${zone.serial}`);
     };
     const isSmall = before.base === zone.base || before.base.count + zone.base.count <= COMPARED_AT_ONCE;
     if (isSmall) note(differenceOf(before, zone));

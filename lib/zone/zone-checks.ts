@@ -28,6 +28,9 @@ const TARGETS = new Map<number, number>([
   [Type.SRV, 6],
 ]);
 
+/** What a host's name has, or leads to it. */
+const HOST_TYPES = [Type.A, Type.AAAA, Type.CNAME] as const;
+
 interface DigestLayout {
   /** Where the digest's type stands; the digest is what follows it. */
   at: number;
@@ -188,17 +191,18 @@ class Checks {
         // A zone whose own servers nobody finds; or one below it.
         const severity = node === this.#apex ? 'error' : 'warning';
         if (!has) this.#say(severity, `${owner()} NS: no address for ${text()}, which nobody else can give`);
-      } else if (size > 1 && !this.#hasAddress(cut - name)) {
+      } else if (size > 1 && !this.#hasAddress(target, cut - name)) {
         // A final dot is missing, most often.
         this.#say('warning', `${owner()} ${typeName(type)}: no address for ${text()}, which lies in this zone`);
       }
     }
   }
 
-  /** Whether the name now in `#targets` has an address or an alias, a wildcard's too, or is for others to say. */
-  #hasAddress(length: number): boolean {
+  /** Whether the name now in `#targets`, that node, has an address or an alias, a wildcard's too, or is for others to say. */
+  #hasAddress(target: number, length: number): boolean {
     const { zone } = this;
-    const has = (node: number): boolean => [Type.A, Type.AAAA, Type.CNAME].some(type => zone.rrset(node, type) >= 0);
+    const has = (node: number): boolean => node >= 0 && HOST_TYPES.some(type => zone.rrset(node, type) >= 0);
+    if (has(target)) return true;
     const targets = this.#targets;
     let encloser = -1;
     for (let at = 0; at <= length; at += 1 + targets[at]) {
@@ -206,13 +210,11 @@ class Checks {
       if (node < 0) continue;
       const flags = zone.flagsOf(node);
       if ((flags & NodeFlag.cut) !== 0 || (at > 0 && (flags & NodeFlag.dname) !== 0)) return true;
-      if (at === 0 && has(node)) return true;
       if (encloser < 0) encloser = at;
     }
     if (encloser === 0) return false;
     const wildcard = Uint8Array.of(1, 0x2a, ...targets.subarray(encloser, length));
-    const node = zone.find(wildcard, 0, wildcard.length);
-    return node >= 0 && has(node);
+    return has(zone.find(wildcard, 0, wildcard.length));
   }
 
   /** Whether a name server's name, now in `#targets`, lies at or below the cut itself, or is the zone's own. */

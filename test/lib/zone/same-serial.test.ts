@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest';
 import { silentLogger } from '../../../lib/base/log.js';
 import { systemRandom } from '../../../lib/base/random.js';
-import { Class, Type } from '../../../lib/wire/iana.js';
+import { Type } from '../../../lib/wire/iana.js';
 import { encodeName } from '../../../lib/wire/name.js';
 import { parseAccessRule } from '../../../lib/zone/access.js';
 import { outgoing } from '../../../lib/zone/outgoing.js';
@@ -15,7 +15,7 @@ import { FakeTransport } from '../../support/fake-transport.js';
 import { record, smallZone } from '../../support/zone-records.js';
 
 const apex = encodeName('example');
-const question = { id: 1, name: apex, type: Type.IXFR, dnsClass: Class.IN, flags: 0 };
+const question = { id: 1, apex, type: Type.IXFR, opt: undefined };
 const host = (i: number) => record(`host${i}.example`, 'A', `192.0.2.${i}`);
 
 /** @param names of so many more hosts, which make it a zone that is not compared in one go */
