@@ -4,7 +4,7 @@ import { ShardnsError } from '../../base/errors.js';
 import { count, pathOption } from '../../base/options.js';
 import { readRegularFile } from '../../base/regular-file.js';
 import { parseRedisUrl, SENTINEL_PORT } from '../../cache/redis/address.js';
-import type { RedisOptions } from '../../cache/redis/options.js';
+import { plainTls, type RedisOptions } from '../../cache/redis/options.js';
 import { MIN_SECRET_OCTETS, Secrets } from '../../cache/redis/secrets.js';
 import { type Rows, section } from './row.js';
 import { parsed, seconds } from './types.js';
@@ -162,13 +162,15 @@ export function wrongPlace(settings: {
     [secondLevel, ['secondLevel']],
     ...secondLevel.regions.map((one, i): [Place, (string | number)[]] => [one, ['secondLevel', 'regions', i]]),
   ];
-  for (const [{ redis, mode, masterName }, path] of places) {
+  for (const [{ redis, mode, masterName, tls }, path] of places) {
     if (mode === 'standalone' && redis.length > 1) {
       return { path: [...path, 'redis'], message: 'expected one, or `mode` to say what several are' };
     }
     if ((mode === 'sentinel') !== (masterName !== undefined)) {
       return { path: [...path, 'masterName'], message: 'expected a name with `mode: sentinel`, and only then' };
     }
+    const plain = plainTls(tls, redis);
+    if (plain !== undefined) return { path: [...path, 'tls'], message: plain };
   }
   return undefined;
 }

@@ -504,22 +504,40 @@ test('end() writes what waits, and says nothing to anybody afterwards', async ()
 });
 
 test.each<[object, string]>([
-  [{}, 'redis: expected an object with url'],
+  [{}, 'redis.url: expected "redis://host:port" or "rediss://host:port" (TLS), or up to 64 of them, got undefined'],
   [{ url: 'http://x' }, 'redis.url: expected "redis://host:port" or "rediss://host:port" (TLS), got "http://x"'],
-  [{ url: 5 }, 'url: expected "redis://host:port"'],
+  [{ url: 5 }, 'redis.url: expected "redis://host:port"'],
   [{ url: ['redis://a', 'redis://b'] }, 'redis.url: expected one, or mode: "cluster" or "sentinel", got 2'],
   [{ url: 'redis://a', mode: 'sentinel' }, 'redis.masterName: expected what the Sentinels call the master'],
   [{ url: 'redis://a', secret: 'short' }, 'redis.secret: expected 16 octets or more'],
   [{ url: 'redis://a', encrypt: true }, 'redis.encrypt: needs a secret'],
-  [{ url: 'redis://a', namespace: 'a b' }, 'namespace: expected 1 to 64 of letters, digits'],
-  [{ url: 'redis://a', ttl: 5 }, 'ttl: is not an option'],
+  [{ url: 'redis://a', namespace: 'a b' }, 'redis.namespace: expected 1 to 64 of letters, digits'],
+  [{ url: 'redis://a', ttl: 5 }, 'redis.ttl: is not an option'],
+  [{ url: 'rediss://a', tls: { cert: 'PEM' } }, 'redis.tls.cert: is not an option'],
+  [{ url: 'rediss://a', tls: { ca: 5 } }, 'redis.tls.ca: expected text, got 5'],
+  [{ url: 'rediss://a', tls: true }, 'redis.tls: expected an object with ca, certificate, key, servername'],
+  [{ url: 'redis://a', tls: { ca: 'PEM' } }, 'redis.tls: expected none beside redis://, which is without TLS'],
 ])('%j is refused with the reason', (options, expected) => {
   expect(() => ByteCache.create({ memory: '1MiB', redis: options as never })).toThrow(expected);
 });
 
 test('neither secret nor password is in a message', () => {
   const options = { url: 'http://user:pass-word@x', secret: 'my-secret', password: 5 };
-  for (const redis of [options, { ...options, secret: undefined }, { url: 'redis://user:pass-word@x/y' }]) {
+  const wrong: unknown[] = [
+    options,
+    { ...options, secret: undefined },
+    { url: 'redis://user:pass-word@x/y' },
+    // A password as it is, with letters that a URL has a meaning for.
+    { url: 'redis://user:a/pass-word#@x' },
+    { url: ['redis://user:a/pass-word@x', 5] },
+    // As other clients have it.
+    { host: 'x', port: 6379, password: 'pass-word' },
+    { host: 'x', secrets: ['my-secret'] },
+    ['redis://user:a/pass-word@x'],
+    'redis://user:a/pass-word@x',
+    { url: 'rediss://x', tls: { key: ['my-secret'] } },
+  ];
+  for (const redis of wrong) {
     let message = '';
     try {
       ByteCache.create({ memory: '1MiB', redis: redis as never });

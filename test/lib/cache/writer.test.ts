@@ -276,10 +276,10 @@ test('without a writer, write and remove are set and delete', async () => {
 
 test.each<[object, string]>([
   [{}, 'writer: expected an object with write, got {}'],
-  [{ write: () => undefined, retry: 3 }, 'retry: is not an option'],
-  [{ write: () => undefined, mode: 'around' }, 'mode: expected one of "behind", "through", got "around"'],
-  [{ write: () => undefined, maxQueued: 0 }, 'maxQueued: expected a whole number from 1 to 10000000, got 0'],
-  [{ write: () => undefined, onDead: 5 }, 'onDead: expected a function, got 5'],
+  [{ write: () => undefined, retry: 3 }, 'writer.retry: is not an option'],
+  [{ write: () => undefined, mode: 'around' }, 'writer.mode: expected one of "behind", "through", got "around"'],
+  [{ write: () => undefined, maxQueued: 0 }, 'writer.maxQueued: expected a whole number from 1 to 10000000, got 0'],
+  [{ write: () => undefined, onDead: 5 }, 'writer.onDead: expected a function, got 5'],
 ])('what is wrong with the writer %j is said', (writer, expected) => {
   expect(() => ByteCache.create({ memory: '1MiB', writer: writer as never })).toThrow(expected);
 });

@@ -169,15 +169,21 @@ describe('settings', () => {
       'secondLevel.regions[0].redis',
     ],
     [{ redis: ['redis://a'], deadline: 5 }, 'secondLevel.deadline: is not an option'],
+    [
+      { redis: ['redis://a'], tls: { ca: '/ca.pem' } },
+      'secondLevel.tls: expected none beside redis://, which is without TLS: that is rediss://',
+    ],
     [{ redis: ['redis://a'], secretFiles: ['/nowhere/secret'] }, 'secondLevel.secretFiles: /nowhere/secret'],
   ])('%j are refused: %s', async (secondLevel, message) => {
     await expect(createServer({ listen: ['127.0.0.1:0'], secondLevel } as ServerOptions)).rejects.toThrow(message);
   });
   test('never show a password that is in them', async () => {
-    const wrong = { redis: ['redis://user:hidden@host/not-a-database'] };
-    const error = await createServer({ listen: ['127.0.0.1:0'], secondLevel: wrong }).catch((one: Error) => one);
-    expect((error as Error).message).toContain('secondLevel.redis[0]');
-    expect((error as Error).message).not.toContain('hidden');
+    for (const url of ['redis://user:hidden@host/not-a-database', 'redis://user:a/hidden#@host']) {
+      const wrong = { redis: [url] };
+      const error = await createServer({ listen: ['127.0.0.1:0'], secondLevel: wrong }).catch((one: Error) => one);
+      expect((error as Error).message).toContain('secondLevel.redis[0]');
+      expect((error as Error).message).not.toContain('hidden');
+    }
   });
   test('want a secret of some length', async () => {
     const short = secretFile('too short');
