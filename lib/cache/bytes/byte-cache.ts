@@ -295,7 +295,11 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
       for (const key of keys) this.delete(key);
       for (const tag of tags) this.invalidate({ tag });
     };
-    return this.#open().events.on(event, { rule, forget });
+    const check = (key: ByteKey): void => {
+      checkKey(key);
+      this.#space.checkLength(key);
+    };
+    return this.#open().events.on(event, { rule, checkKey: check, forget });
   }
   /**
    * Something has happened: what the rules for it say is forgotten. One that throws leaves all as it is.
