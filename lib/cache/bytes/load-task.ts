@@ -149,7 +149,8 @@ export class LoadTask<V> implements FetchTask<V> {
       space.putMarked(this.#key, found.octets, found, this.#generation);
       return;
     }
-    const given = context.ttlMs ?? (typeof options.ttlMs === 'function' ? options.ttlMs(value) : options.ttlMs);
+    const told = typeof options.ttlMs === 'function' ? options.ttlMs(value) : options.ttlMs;
+    const given = context.ttlMs === undefined ? told : context.ttlMs;
     const kept = { ttlMs: given, tags: context.tags ?? options.tags };
     const encoded = space.encode(value);
     const marks = space.put(this.#key, encoded, kept, this.#generation);

@@ -152,7 +152,7 @@ export class Space<V> {
     throw valueTooLong(encoded);
   }
   ttlOf(options: SetOptions | undefined): number {
-    const ttlMs = options?.ttlMs ?? this.ttlMs;
+    const { ttlMs = this.ttlMs } = options ?? NO_OPTIONS;
     if (ttlMs !== Infinity) checkTtl(ttlMs);
     return ttlMs;
   }
@@ -264,3 +264,4 @@ function had(key: ByteKey, result: number): boolean {
   return result === 1;
 }
 const NO_ROOM = new Uint8Array(0);
+const NO_OPTIONS: SetOptions = {};
