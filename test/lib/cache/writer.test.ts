@@ -204,15 +204,22 @@ describe('write-behind', () => {
     expect(calls).toEqual(['1', '2']);
   });
 
-  test('a callback that throws harms nobody', async () => {
+  test.each([
+    [
+      'throws',
+      () => {
+        throw new Error('a mistake of the program');
+      },
+    ],
+    // An unhandled rejection would end the process.
+    ['rejects', () => Promise.reject(new Error('a mistake of the program'))],
+  ])('a callback that %s harms nobody', async (_, onDead) => {
     const { timed } = setup();
     const writer: WriterOptions<string> = {
       gatherMs: 0,
       retries: 0,
       write: () => Promise.reject(down),
-      onDead: () => {
-        throw new Error('a mistake of the program');
-      },
+      onDead: onDead as () => void,
     };
     const space = timed.cache.namespace<string>('odd', { writer });
     await space.write('a', '1');
