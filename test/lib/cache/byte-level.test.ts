@@ -64,6 +64,25 @@ describe('a value', () => {
     expect(await other.fetch('k', () => 'anew')).toBe('anew');
   });
 
+  test.each([0, 1000])('that is to be loaded ahead of its end is loaded by one of them (leaseMs %i)', async leaseMs => {
+    const own = { refreshAhead: 0.5, ttlMs: 10_000 };
+    const [one, other] = await fleet({ leaseMs }, own);
+    const load = vi.fn(async () => `value ${load.mock.calls.length}`);
+    await Promise.all([one.fetch('k', load), pass(100)]);
+    await Promise.all([other.fetch('k', none), pass(100)]);
+    for (const cache of [one, other]) for (let hits = 0; hits < 3; hits++) await cache.fetch('k', none);
+    await pass(6000);
+    expect(await one.fetch('k', load)).toBe('value 1'); // and the next one meanwhile
+    await pass(100);
+    expect(load).toHaveBeenCalledTimes(2);
+    expect([await one.fetch('k', none), one.ttl('k')! > 9000]).toEqual(['value 2', true]);
+    // Others have been told of none of it, and find it where they look for a newer one.
+    expect(await other.fetch('k', none)).toBe('value 1');
+    await pass(100);
+    expect([other.get('k'), other.ttl('k')! > 9000]).toEqual(['value 2', true]);
+    expect(load).toHaveBeenCalledTimes(2);
+  });
+
   test('is found by read and readMany, one command for all', async () => {
     const [one, other] = await fleet();
     for (const key of ['a', 'b', 'c']) one.set(key, `value of ${key}`);
