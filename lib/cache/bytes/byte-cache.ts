@@ -330,11 +330,15 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
     return saveSnapshot(this.#open().native, path);
   }
   /**
-   * Adds what a saved file holds and has not expired since. Checks everything in it.
+   * Adds what a saved file holds and has not expired since. Checks everything in it. With a second level what the fleet has
+   * changed or forgotten meanwhile is forgotten again.
    * @throws {ShardnsError} ERR_SHARDNS_FILE: no file, no snapshot, another version or kind, damaged
    */
   async load(path: string, options: LoadOptions = {}): Promise<LoadResult> {
-    return loadSnapshot(this.#open().native, path, options);
+    const { native, level } = this.#open();
+    const loaded = await loadSnapshot(native, path, options);
+    await level?.hearAgain();
+    return loaded;
   }
 
   /** Of the whole cache, whatever the namespace. */

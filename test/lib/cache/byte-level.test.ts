@@ -1,9 +1,13 @@
 // Byte caches of a fleet over one Redis: what they share, what they tell each other, and what they never believe.
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ByteCache, type ByteCacheOptions, type ByteLevelOptions } from '../../../lib/index.js';
 import { Pending } from '../../support/byte-cache.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { FakeRedis } from '../../support/fake-redis.js';
+import { until } from '../../support/until.js';
 
 let clock: FakeClock;
 let redis: FakeRedis;
@@ -490,6 +494,46 @@ describe('instances that take turns', () => {
     await pass(200);
     expect(await second).toBe('of the second');
   });
+});
+
+test('a snapshot brings back nothing that the fleet has changed or forgotten since', async () => {
+  const [one, other] = await fleet();
+  const keys = ['kept', 'written', 'deleted', 'tagged', 'own'];
+  for (const key of keys) await one.fetch(key, () => 'old', { tags: key === 'tagged' ? ['t'] : [] });
+  await arrived();
+  const folder = mkdtempSync(join(tmpdir(), 'shardns-level-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'snapshot');
+  await one.save(path);
+  await pass(1000);
+  const third = instance();
+  await arrived();
+  other.set('written', 'new');
+  other.delete('deleted');
+  other.invalidate({ tag: 't' });
+  third.delete('own');
+  await arrived();
+  const loading = third.load(path);
+  // Read off the main thread, in its own time.
+  await until(() => third.has('kept'), 'the snapshot');
+  await pass(200);
+  expect((await loading).entries).toBe(5);
+  expect(third.stats().level!.follows).toBe(true);
+  expect(third.getMany(keys)).toEqual(['old', undefined, undefined, undefined, undefined]);
+  expect(await third.fetch('written', none)).toBe('new');
+  expect(await third.fetch('kept', none)).toBe('old');
+  // While Redis is away it is loaded all the same, and what the log says is done when that is back.
+  redis.down = true;
+  redis.cut();
+  await pass(10);
+  const alone = third.load(path);
+  await until(() => third.has('deleted'), 'the snapshot again');
+  await pass(2000);
+  await alone;
+  expect(third.stats().level).toMatchObject({ connected: false, error: 'connect ECONNREFUSED' });
+  redis.down = false;
+  await pass(10_000);
+  expect(third.has('deleted')).toBe(false);
 });
 
 test('what another fleet, or nobody with the secret, has written is not believed', async () => {
