@@ -12,6 +12,7 @@ import {
   checkSetOptions,
   checkTag,
   checkTtl,
+  checkWait,
   type FetchOptions,
   type Loader,
   NO_FETCH_OPTIONS,
@@ -225,7 +226,11 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
    * not called because it keeps failing (`breakerFailures`); ERR_SHARDNS_TIMEOUT after `hardTimeoutMs`;
    * ERR_SHARDNS_OVERLOAD beyond `maxLoads`; ERR_SHARDNS_ABORTED by the caller's signal, which leaves the load alone
    */
-  fetch(key: ByteKey, load: Loader<V>, options: FetchOptions<V> = NO_FETCH_OPTIONS as FetchOptions<V>): Promise<V> {
+  fetch<K extends ByteKey>(
+    key: K,
+    load: Loader<V, K>,
+    options: FetchOptions<V> = NO_FETCH_OPTIONS as FetchOptions<V>,
+  ): Promise<V> {
     // Not `async`: of a hit, that is most of the time.
     try {
       this.#ready(key);
@@ -237,7 +242,7 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
         const value = this.#space.decode(key, got);
         if (value !== undefined) return Promise.resolve(value);
       }
-      const task = new LoadTask(this.#space, key, load, options);
+      const task = new LoadTask(this.#space, key, load as Loader<V>, options);
       return this.#store.fetcher.fetch(task, task.seen(got));
     } catch (error) {
       return Promise.reject(error as Error);
@@ -347,9 +352,10 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
   }
 
   /** Whether all that was written and forgotten so far is known to the second level, `ms` from now at the latest. */
-  settled(ms = 1000): Promise<boolean> {
+  async settled(ms = 1000): Promise<boolean> {
     const { level } = this.#open();
-    return level === undefined ? Promise.resolve(true) : level.settled(ms);
+    checkWait(ms);
+    return level === undefined ? true : level.settled(ms);
   }
   /**
    * Writes what is queued for the stores of all namespaces, for `drainMs` at most, and for the second level, then closes.
