@@ -54,12 +54,12 @@ const levelFields = {
       ? undefined
       : 'expected 1 to 64 of letters, digits, . _ -',
   ).default('bytes'),
-  /** Common to the fleet: values are sealed by the first, and read by all. Without one, whoever reaches Redis is believed. */
+  /** Common to the fleet: values are sealed by the first of two, and read by both. Without one, whoever reaches Redis is believed. */
   secret: oneOrMore<string | Uint8Array>(
     value =>
       (typeof value === 'string' || value instanceof Uint8Array) && Buffer.from(value).length >= MIN_SECRET_OCTETS,
     2,
-    `expected ${MIN_SECRET_OCTETS} octets or more, or two such secrets, the newer first`,
+    `expected ${MIN_SECRET_OCTETS} octets or more, or two such secrets`,
   )
     .optional()
     .secret(),

@@ -87,7 +87,7 @@ const secondLevel = section({
   secretFiles: {
     schema: z.array(pathOption).max(2).default([]),
     change: 'restart',
-    why: `Files with a secret that all instances have, of at least ${MIN_SECRET_OCTETS} octets: answers are sealed with it, and of others only those are believed that are. Newest first: the second one is still believed while secrets change. Without any, whoever can write to the Redis can answer.`,
+    why: `Files with a secret that all instances have, of at least ${MIN_SECRET_OCTETS} octets: answers are sealed with it, and of others only those are believed that are. Two while secrets change: the first one seals, both are believed. Without any, whoever can write to the Redis can answer.`,
   },
   encrypt: {
     schema: z.boolean().default(false),
