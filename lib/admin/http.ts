@@ -125,8 +125,9 @@ export class AdminServer implements ServerObserver {
     else if (path === '/metrics') void this.#sendMetrics(response);
     else if (path === '/trace') void this.#sendTrace(new URL(request.url ?? '/', 'http://localhost'), response);
     else if (isHealth) {
-      const up = this.server.listening;
-      response.writeHead(up ? 200 : 503, plain).end(up ? 'ok\n' : 'not listening\n');
+      // While it drains the process lives, and is not to be led to: whoever watches over it would kill it.
+      const up = path === '/healthz' || this.server.listening;
+      response.writeHead(up ? 200 : 503, plain).end(up ? 'ok\n' : 'not listening, or draining\n');
     } else response.writeHead(404).end();
   }
 

@@ -76,6 +76,8 @@ export class Server implements AsyncDisposable {
   #state: ServerState = 'new';
   #draining: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
+  /** Ends the time for which it answers on once it is told to drain. */
+  #leave = (): void => {};
   /** Changes of settings, one after another: each begins where the one before has ended. */
   #changing: Promise<unknown> = Promise.resolve();
   readonly #onExit = (): void => this.listeners.plane?.close();
@@ -279,7 +281,10 @@ export class Server implements AsyncDisposable {
     this.resolver.tenants?.forget();
   }
 
-  /** Stops receiving, answers what is under way (at most `timeoutMs`), closes. */
+  /**
+   * Is not ready any more, answers on for `lameduckSeconds`, then stops receiving, answers what is under way (at most
+   * `timeoutMs`), closes.
+   */
   drain(timeoutMs = 10_000): Promise<void> {
     if (this.#state === 'draining') return this.#draining;
     if (this.#state !== 'listening') return this.close();
@@ -289,6 +294,7 @@ export class Server implements AsyncDisposable {
 
   async #drain(timeoutMs: number): Promise<void> {
     const steps = new Steps();
+    await this.#lameduck(this.settings.lameduckSeconds);
     // Clients whose connections are not accepted yet have connected already, for all they know.
     await steps.wait(() => new Promise(resolve => setImmediate(resolve)));
     steps.do(() => this.listeners.stopReceiving());
@@ -298,6 +304,18 @@ export class Server implements AsyncDisposable {
     await steps.wait(() => this.#quiet(isEmpty, Math.min(timeoutMs, UNREAD_MS)));
     await steps.wait(() => this.close());
     steps.tell('the server was drained');
+  }
+
+  /** While those who lead clients here learn that it goes; close() ends it. */
+  async #lameduck(seconds: number): Promise<void> {
+    if (seconds === 0) return;
+    await new Promise<void>(resolve => {
+      const timer = this.#parts.clock.after(seconds * 1000, resolve);
+      this.#leave = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
   }
 
   /**
@@ -311,6 +329,7 @@ export class Server implements AsyncDisposable {
   async #close(): Promise<void> {
     const served = this.#state === 'listening' || this.#state === 'draining';
     this.#state = 'closed';
+    this.#leave();
     for (const observer of this.#observers) {
       try {
         observer.closed?.();
