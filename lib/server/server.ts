@@ -19,7 +19,7 @@ import type { Answerer } from './answerer.js';
 import type { ClientRules } from './client-rules.js';
 import { assemble, type ServerParts } from './assemble.js';
 import type { ServerDependencies } from './dependencies.js';
-import type { Listeners } from './listeners/listeners.js';
+import type { LeftListeners, Listeners } from './listeners/listeners.js';
 import type { Mirror } from './mirror.js';
 import { mergeOptions, mergePatch, plainOptions } from './plain-options.js';
 import type { Recursion } from './recursion.js';
@@ -380,12 +380,12 @@ export class Server implements AsyncDisposable {
     }
   }
 
-  async #openListeners({ options, settings }: SettingsPair): Promise<void> {
+  async #openListeners({ options, settings }: SettingsPair): Promise<LeftListeners> {
     await this.listeners.open(settings, options.listen === undefined);
     // Before the first packet is answered.
     this.#parts.clientRules.apply(settings);
     this.#parts.designate(settings);
-    this.listeners.start();
+    return this.listeners.start();
   }
 
   /**
@@ -394,8 +394,7 @@ export class Server implements AsyncDisposable {
    */
   async #relisten(next: SettingsPair, before: SettingsPair): Promise<void> {
     if (this.listeners.mayOpenBeside(next.settings)) {
-      await this.#openListeners(next);
-      void this.#closeLeft();
+      void this.#closeLeft(await this.#openListeners(next));
       return;
     }
     this.listeners.stopReceiving();
@@ -417,11 +416,11 @@ export class Server implements AsyncDisposable {
   }
 
   /** Never rejects. */
-  async #closeLeft(): Promise<void> {
+  async #closeLeft(left: LeftListeners): Promise<void> {
     try {
-      await this.#quiet(() => this.listeners.leftQuiet, FINISH_MS);
-      await this.#quiet(() => this.listeners.leftEmpty, UNREAD_MS);
-      this.listeners.closeLeft();
+      await this.#quiet(() => left.isQuiet(), FINISH_MS);
+      await this.#quiet(() => left.isEmpty(), UNREAD_MS);
+      left.close();
     } catch (error) {
       this.#parts.log.error({ err: error }, 'listeners whose place others have taken could not be closed');
     }
