@@ -1,7 +1,7 @@
 // Takes the records of a zone in any order and packs them: names once, RRsets together, in canonical order. Nothing is
 // allocated for a record; memory is two copies of the zone's octets until `build` returns.
 //
-// Bounds: `maxRecords` and `maxOctets` of what is taken; an RRset has at most 65,535 records.
+// Bounds: `maxRecords` and `maxOctets` of what is taken; a name has at most 65,535 records.
 import { ShardnsError } from '../base/errors.js';
 import { Class } from '../wire/iana.js';
 import type { ResourceRecord } from '../wire/message.js';
@@ -39,6 +39,7 @@ export function labelsAbove(apex: Uint8Array, name: Uint8Array, from: number, le
 const NONE = 0xffffffff;
 /** What is packed in one step: some milliseconds. */
 const NODES_OF_STEP = 512;
+const RECORDS_OF_STEP = 2048;
 const SLOTS_OF_STEP = 65_536;
 
 export class ZoneBuilder {
@@ -223,6 +224,7 @@ export class ZoneBuilder {
     const packer = new RrsetPacker(this.#log, this.#logEnd, this.limits.maxOctets, found);
     const rank = new Uint32Array(count);
     let nameEnd = 0;
+    let nodes = 0;
     for (let i = 0; i < count; i++) {
       const node = order[i];
       rank[node] = i;
@@ -237,7 +239,9 @@ export class ZoneBuilder {
       if (this.#first[node] !== NONE) flag |= packer.packNode(this.#first[node], () => this.#ownerOf(node));
       if (nameEnd === nameAt[i]) flag &= ~NodeFlag.cut; // the apex has NS too
       flags[i] = flag;
-      if (i % NODES_OF_STEP === 0) yield;
+      if (++nodes < NODES_OF_STEP && packer.looked < RECORDS_OF_STEP) continue;
+      nodes = packer.looked = 0;
+      yield;
     }
     nameAt[count] = nameEnd;
     dataAt[count] = packer.end;
