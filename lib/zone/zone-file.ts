@@ -86,7 +86,7 @@ class Reader {
   readonly #scratch = new Uint8Array(256);
   /** Of the entry under way: where its problems are said to be. */
   #file = '';
-  #placed: { line: number; column: number } | undefined;
+  #placed: { entry: EntryScanner; at: number } | undefined;
 
   constructor(
     private readonly options: ZoneFileOptions,
@@ -118,7 +118,7 @@ class Reader {
     else this.warnings++;
     const known = severity === 'error' ? this.errors : this.warnings;
     if (known <= MAX_PROBLEMS) {
-      const place = this.#placed ?? entry.placeOf(at);
+      const place = this.#placed === undefined ? entry.placeOf(at) : this.#placed.entry.placeOf(this.#placed.at);
       this.problems.push({ severity, file: this.#file, ...place, message });
     }
     if (this.errors >= MAX_PROBLEMS) throw new Stop();
@@ -280,7 +280,7 @@ class Reader {
     if ('expected' in made) return this.#wrong(entry, made.field, made.expected);
     this.#generated += made.count;
     if (this.#generated > MAX_GENERATED) return this.#wrong(entry, 1, `at most ${MAX_GENERATED} generated entries`);
-    this.#placed = entry.placeOf(entry.begin[0]);
+    this.#placed = { entry, at: entry.begin[0] };
     const errors = this.errors;
     const one = new EntryScanner();
     for (const text of made.entries()) {
