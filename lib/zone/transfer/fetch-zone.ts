@@ -12,6 +12,7 @@ import { equalNames, foldedName, foldName, nameKey } from '../../wire/name.js';
 import { findOpt } from '../../wire/opt.js';
 import { word } from '../../wire/record-walk.js';
 import { changing } from '../changes.js';
+import { excessiveIterations, MAX_ITERATIONS } from '../denial.js';
 import { NameRecords } from '../name-records.js';
 import { isNewer } from '../serial.js';
 import { serialOf } from '../soa.js';
@@ -276,10 +277,13 @@ function refusesOpt(message: Uint8Array): boolean {
   return (rcode === Rcode.FORMERR || rcode === Rcode.NOTIMP) && findOpt(message) === 0;
 }
 
-/** A zone that nobody can be referred to is none (RFC 1035 section 5.2). */
+/** A zone that nobody can be referred to is none (RFC 1035 section 5.2); nor is one whose denials cost too much. */
 function checkServable(zone: Zone): void {
-  if (zone.rrset(zone.apexNode, Type.NS) >= 0) return;
-  throw new ShardnsError('ERR_SHARDNS_MESSAGE', `zone ${zone.name} ${zone.serial}: no NS records at its apex`);
+  const wrong = (what: string): ShardnsError =>
+    new ShardnsError('ERR_SHARDNS_MESSAGE', `zone ${zone.name} ${zone.serial}: ${what}`);
+  if (zone.rrset(zone.apexNode, Type.NS) < 0) throw wrong('no NS records at its apex');
+  const iterations = excessiveIterations(zone);
+  if (iterations !== undefined) throw wrong(`NSEC3 of ${iterations} iterations, more than ${MAX_ITERATIONS}`);
 }
 
 /** Records that are looked for in one step: some milliseconds. */

@@ -352,6 +352,17 @@ test('questions over TLS are padded (RFC 8467), and others are not', async () =>
   expect([lengths[0] < 128, lengths[1]]).toEqual([true, 128]);
 });
 
+test('a zone whose NSEC3 has more iterations than are served is not taken', async () => {
+  const setting = new Setting();
+  setting.primary.serve(smallZone(1, record('example', 'NSEC3PARAM', '1 0 65535 ab')));
+  await setting.start();
+  expect(setting.serial).toBe(undefined);
+  expect(setting.report.problem).toBe('zone example. 1: NSEC3 of 65535 iterations, more than 500');
+  setting.primary.serve(smallZone(2, record('example', 'NSEC3PARAM', '1 0 500 ab')));
+  await setting.wait(30);
+  expect(setting.serial).toBe(2);
+});
+
 describe('a notification (RFC 1996)', () => {
   const notify = (setting: Setting, address = '192.0.2.1', serial?: number): void =>
     setting.transfers.find(apex)!.source!.notified({ address, isEncrypted: false }, serial);
