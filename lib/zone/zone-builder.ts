@@ -13,7 +13,7 @@ import { type FoundInRrset, LOG_HEADER, RrsetPacker } from './rrset-packer.js';
 
 export interface ZoneLimits {
   maxRecords: number;
-  /** Of names and data as they are packed. */
+  /** Of names and data as they are packed, and of NODE_OCTETS for each name. */
   maxOctets: number;
 }
 export interface BuildOptions {
@@ -37,6 +37,8 @@ export function labelsAbove(apex: Uint8Array, name: Uint8Array, from: number, le
 }
 
 const NONE = 0xffffffff;
+/** Of a name beside its labels and data: three offsets, flags, two slots of the index. */
+const NODE_OCTETS = 21;
 /** What is packed in one step: some milliseconds. */
 const NODES_OF_STEP = 512;
 const RECORDS_OF_STEP = 2048;
@@ -179,6 +181,9 @@ export class ZoneBuilder {
 
   #growNodes(): void {
     const length = 2 * this.#begin.length;
+    const { maxOctets } = this.limits;
+    // A few octets of a message make a hundred names, those above each among them.
+    if (this.#count * NODE_OCTETS > maxOctets) throw this.#tooMany(`${maxOctets} octets`);
     const wider = (old: Uint32Array): Uint32Array<ArrayBuffer> => {
       const wide = new Uint32Array(length);
       wide.set(old);
