@@ -2,7 +2,7 @@
 // whatever else is signed (RFC 8945). Signatures first; then who may, then what is done.
 //
 // Bounds: transfers under way by TransferPlaces, each for TRANSFER_MS at the most; a zone that is being sent stays in memory
-// until then. Updates of a zone one after the other, UPDATES_WAITING of them; those that are signed and known by Replays.
+// until then. One large difference is made at a time, of the client that waits longest. Updates of a zone one after the other, UPDATES_WAITING of them; those that are signed and known by Replays.
 import type { Clock } from '../../base/clock.js';
 import { ShardnsError } from '../../base/errors.js';
 import { clientOf } from '../../base/client-shares.js';
@@ -28,7 +28,7 @@ import { tsigErrorName } from '../tsig/record.js';
 import { TsigStreamSigner } from '../tsig/stream.js';
 import { applyUpdate, isSigned } from '../update/apply-update.js';
 import type { Zone } from '../zone.js';
-import { Replays } from '../update/replays.js';
+import { ReplaysOfKeys } from '../update/replays.js';
 import { readUpdate } from '../update/update-message.js';
 import { bareReply, mostOctets, sealed, type Signing } from './replies.js';
 
@@ -96,7 +96,7 @@ export class AuthorityRequests {
     tsig: { BADKEY: 0, BADSIG: 0, BADTIME: 0, BADTRUNC: 0 },
   };
   readonly #places = new TransferPlaces(TRANSFERS, TRANSFERS_OF_CLIENT);
-  readonly #replays = new Replays();
+  readonly #replays = new ReplaysOfKeys();
   /** Updates of a zone follow one another. */
   readonly #updating = new WeakMap<ZoneLink, { last: Promise<unknown>; waiting: number }>();
   readonly #sources = new Set<MessageSource>();
@@ -331,7 +331,7 @@ export class AuthorityRequests {
     if (signing === undefined || !link.takesUpdates) return refuse(Rcode.REFUSED);
     const { clock } = this.parts;
     const now = clock.wallSeconds();
-    const reply = this.#replays.take(signing.tsig, now, () => this.#runUpdate(request, link));
+    const reply = this.#replays.of(signing.tsig).take(signing.tsig, now, () => this.#runUpdate(request, link));
     if (reply === undefined) return refuse(Rcode.SERVFAIL);
     reply.then(request.reply, (error: unknown) => this.#broke(error, message, request.reply));
   }
