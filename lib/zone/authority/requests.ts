@@ -16,7 +16,7 @@ import { findOpt, findOption, OptionCode, toldUdpSize } from '../../wire/opt.js'
 import { word } from '../../wire/record-walk.js';
 import { type AccessClient, isAllowed } from '../access.js';
 import type { ZoneLink } from '../links.js';
-import { making, type Outgoing, outgoingDatagram } from '../outgoing.js';
+import { making, octetsToMake, type Outgoing, outgoingDatagram } from '../outgoing.js';
 import { serialOf } from '../soa.js';
 import { asksExpire, tellingExpire, withoutExpire } from '../transfer/expire.js';
 import { TransferPlaces } from '../transfer/places.js';
@@ -36,6 +36,8 @@ const TRANSFERS = 64;
 const TRANSFERS_OF_CLIENT = 8;
 const TRANSFER_MS = 7_200_000;
 const UPDATES_WAITING = 64;
+/** Octets of a journal of which a difference is made beside others. */
+const SMALL_DIFFERENCE = 65_536;
 
 /** Who asks, and how. */
 export interface AuthorityAsker {
@@ -96,6 +98,7 @@ export class AuthorityRequests {
     tsig: { BADKEY: 0, BADSIG: 0, BADTIME: 0, BADTRUNC: 0 },
   };
   readonly #places = new TransferPlaces(TRANSFERS, TRANSFERS_OF_CLIENT);
+  readonly #making = new TransferPlaces(1, 1);
   readonly #replays = new ReplaysOfKeys();
   /** Updates of a zone follow one another. */
   readonly #updating = new WeakMap<ZoneLink, { last: Promise<unknown>; waiting: number }>();
@@ -247,14 +250,16 @@ export class AuthorityRequests {
     }
     const place = clientOf(asker.client.address);
     if (!this.#places.take(place)) return refuse(Rcode.SERVFAIL);
-    void this.#sendWhenMade(request, zone, making(zone, question, theirs, link.journal), place);
+    const isLarge = theirs !== undefined && octetsToMake(link.journal, theirs) > SMALL_DIFFERENCE;
+    const make = () => inSlices(making(zone, question, theirs, link.journal), this.parts.clock);
+    void this.#sendWhenMade(request, zone, isLarge ? () => this.#making.run(place, make) : make, place);
   }
 
   /** Never rejects. @param place that it has until it is over */
-  async #sendWhenMade(request: Request, zone: Zone, steps: Iterator<void, Outgoing>, place: string): Promise<void> {
+  async #sendWhenMade(request: Request, zone: Zone, make: () => Promise<Outgoing>, place: string): Promise<void> {
     let isBegun = false;
     try {
-      const outgoing = await inSlices(steps, this.parts.clock);
+      const outgoing = await make();
       isBegun = !this.#isClosed;
       if (isBegun) this.#send(request, zone, outgoing, place);
       else request.reply(undefined);
