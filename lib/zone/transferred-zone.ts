@@ -258,7 +258,9 @@ export class TransferredZone implements ZoneLink {
 
   /** What the journal has added to a version; that itself where it is not in the journal. */
   async loadChanges(base: Zone): Promise<Zone> {
-    const entries = (await this.parts.files?.loadJournal(this.apex)) ?? [];
+    const damaged = (reason: string): void =>
+      this.parts.log.warn({ zone: this.name, reason }, 'the journal of a zone is cut off or damaged');
+    const entries = (await this.parts.files?.loadJournal(this.apex, damaged)) ?? [];
     const first = entries.findIndex(one => one.from === base.serial);
     const isKnown = first >= 0 || entries.at(-1)?.to === base.serial;
     if (!isKnown) {
