@@ -2,7 +2,8 @@
 // whatever else is signed (RFC 8945). Signatures first; then who may, then what is done.
 //
 // Bounds: transfers under way by TransferPlaces, each for TRANSFER_MS at the most; a zone that is being sent stays in memory
-// until then. One large difference is made at a time, of the client that waits longest. Updates of a zone one after the other, UPDATES_WAITING of them; those that are signed and known by Replays.
+// until then. One large difference is made at a time, of the client that waits longest. Updates of a zone one after the
+// other, UPDATES_WAITING of them; those that are signed and known by Replays.
 import type { Clock } from '../../base/clock.js';
 import { ShardnsError } from '../../base/errors.js';
 import { clientOf } from '../../base/client-shares.js';

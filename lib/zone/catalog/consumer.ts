@@ -1,8 +1,9 @@
 // Follows a catalog zone (RFC 9432): the zones that it lists are had from its primaries and served, for as long as it lists
 // them. A catalog that is broken changes nothing; one that cannot be had neither.
 //
-// Bounds: RECORDS_OF_MEMBER records for each of `maxMembers` zones, which are read in one go; `maxMembers` zones, at and below `allowedNames` only: whoever writes the catalog decides what is served here
-// (RFC 9432 section 7), and is not to take over other names.
+// Bounds: RECORDS_OF_MEMBER records for each of `maxMembers` zones, which are read in one go; `maxMembers` zones, at and below
+// `allowedNames` only: whoever writes the catalog decides what is served here (RFC 9432 section 7), and is not to take over
+// other names.
 import type { Logger } from '../../base/log.js';
 import { isAtOrBelow, nameKey, nameToText } from '../../wire/name.js';
 import type { TransferOptions } from '../transferred-zone.js';
