@@ -25,7 +25,8 @@ export function touchedBy(before: Zone, after: Zone): Touched[] {
   const all = [{ suffix: after.apex }];
   const isAnew = before.base !== after.base;
   if (isAnew && before.base.count + after.base.count > MOST_COMPARED) return all;
-  const records = ({ overlay, recordCount }: Zone): number => (isAnew ? recordCount : (overlay?.nodes.recordCount ?? 0));
+  const records = ({ overlay, recordCount }: Zone): number =>
+    isAnew ? recordCount : (overlay?.nodes.recordCount ?? 0);
   if (records(before) + records(after) > MOST_RECORDS) return all;
   const { removed, added } = differenceOf(before, after);
   const names = new Map<string, Uint8Array>();

@@ -71,7 +71,9 @@ export class CatalogConsumer {
     const { apex, maxMembers } = this.options;
     const most = RECORDS_OF_MEMBER * maxMembers + RECORDS_BESIDE;
     const isTooLarge = zone.recordCount > most;
-    const catalog = isTooLarge ? { broken: `more than ${most} records` } : readCatalog(apex, zone.records(), maxMembers);
+    const catalog = isTooLarge
+      ? { broken: `more than ${most} records` }
+      : readCatalog(apex, zone.records(), maxMembers);
     if ('broken' in catalog) {
       this.problem = catalog.broken;
       this.parts.log.error({ catalog: nameToText(apex), reason: this.problem }, 'a catalog is broken: nothing changes');

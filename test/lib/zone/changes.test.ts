@@ -194,7 +194,8 @@ test('names that are there because of others count as octets, too', () => {
   const limits = { maxRecords: 1e6, maxOctets: 200_000 };
   const builder = new ZoneBuilder(apex, limits);
   const one = record('x.example', 'A', '192.0.2.1');
-  const deep = (i: number): Uint8Array => encodeName(`${`${(i % 10).toString()}.`.repeat(60)}${i.toString(36)}.example`);
+  const deep = (i: number): Uint8Array =>
+    encodeName(`${`${(i % 10).toString()}.`.repeat(60)}${i.toString(36)}.example`);
   const all = (): void => {
     for (let i = 0; i < 1000; i++) builder.add({ ...one, name: deep(i) });
   };
