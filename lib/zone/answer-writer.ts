@@ -6,7 +6,7 @@ import { Class, Flag, HEADER_SIZE, MAX_MESSAGE_SIZE, MAX_NAME_SIZE, Rcode, Type 
 import { plainNameLength } from '../wire/name.js';
 import { NameWriter } from '../wire/name-writer.js';
 import { compressibleNames, octetsBeforeNames } from '../wire/rdata-layout.js';
-import { countAt, RRSET_HEADER, ttlAt, typeAt } from './packed-nodes.js';
+import { countAt, endOfRrset, RRSET_HEADER, ttlAt, typeAt } from './packed-nodes.js';
 import type { Zone } from './zone.js';
 
 export const Section = { answer: 0, authority: 1, additional: 2 } as const;
@@ -76,6 +76,10 @@ export class AnswerWriter {
     const name = owner ?? this.#ownerOf(zone, node);
     let ownerAt = owner === 'question' && !this.#ownerIsRoot ? HEADER_SIZE : 0;
     let here = at + RRSET_HEADER;
+    // What fits into no message is not begun: beside its length and data, which cannot be compressed, each record has an
+    // owner of an octet or more, and eight octets.
+    const least = endOfRrset(data, at) - here + 9 * countAt(data, at);
+    if (compressibleNames(type) === 0 && this.#at + least > MAX_MESSAGE_SIZE) this.#tooLong = true;
     for (let left = countAt(data, at); left > 0 && !this.#tooLong; left--) {
       const length = (data[here] << 8) | data[here + 1];
       ownerAt = this.#head(name, ownerAt, type, seconds);

@@ -1,14 +1,15 @@
 // A new version of a zone from the records that have gone and come (RFC 1995 section 4): what did not change is shared with
 // the old one, which stays as it is.
 //
-// Bound: changed names are laid over the zone until they are `MERGE_SHARE` of its nodes; then all is packed anew.
+// Bounds: changed names are laid over the zone until they are `MERGE_SHARE` of its nodes; then all is packed anew. Names that
+// change have MOST_HELD records in all, changed or not.
 import { ShardnsError } from '../base/errors.js';
 import { inOneGo } from '../base/slices.js';
 import { canonicalKey, compareLabels } from '../dnssec/canonical.js';
 import { Class, MAX_NAME_SIZE, typeName } from '../wire/iana.js';
 import type { ResourceRecord } from '../wire/message.js';
 import { foldName, nameKey, nameToText } from '../wire/name.js';
-import { isSameRdata } from '../wire/rdata-layout.js';
+import { NameRecords, without } from './name-records.js';
 import { overlaying } from './overlay.js';
 import { NodeFlag } from './packed-nodes.js';
 import { Zone } from './zone.js';
@@ -22,12 +23,14 @@ export interface ZoneChanges {
 
 const MERGE_SHARE = 0.01;
 const MERGE_LEAST = 1000;
+/** Records that are objects meanwhile: some 400 MB of them. */
+const MOST_HELD = 1_000_000;
 
 /** A name that differs from the zone's base, with all that it has now. */
 interface Changed {
   /** Folded labels above the apex's. */
   labels: Uint8Array;
-  records: ResourceRecord[];
+  records: NameRecords;
   state: 'live' | 'empty' | 'deleted';
 }
 
@@ -54,6 +57,7 @@ class Changing {
   /** Keys of names that a changed one with records lies below. */
   readonly #above = new Set<string>();
   #recordCount: number;
+  #held = 0;
 
   constructor(
     private readonly zone: Zone,
@@ -91,27 +95,33 @@ class Changing {
     let one = this.#changed.get(key);
     if (one === undefined) {
       const node = this.zone.find(labels, 0, labels.length);
-      const records = node < 0 ? [] : this.zone.recordsOf(node);
+      const records = new NameRecords(node < 0 ? [] : this.zone.recordsOf(node));
+      this.#hold(records.size);
       this.#changed.set(key, (one = { labels, records, state: node < 0 ? 'deleted' : 'live' }));
     }
     return one;
   }
 
+  #hold(records: number): void {
+    this.#held += records;
+    if (this.#held <= MOST_HELD) return;
+    const { name, serial } = this.zone;
+    const text = `changes to zone ${name} ${serial}: names of more than ${MOST_HELD} records`;
+    throw new ShardnsError('ERR_SHARDNS_OVERLOAD', text);
+  }
+
   #remove(record: ResourceRecord): Changed {
     const at = this.#at(this.#labelsOf(record));
-    const i = at.records.findIndex(one => one.type === record.type && isSameRdata(one.type, one.data, record.data));
-    if (i < 0) throw this.#wrong(record, 'which is not there and was to be taken away');
-    at.records.splice(i, 1);
+    if (!at.records.delete(record)) throw this.#wrong(record, 'which is not there and was to be taken away');
     this.#recordCount--;
     return at;
   }
 
   #add(record: ResourceRecord): Changed {
     const at = this.#at(this.#labelsOf(record));
-    if (at.records.some(one => one.type === record.type && isSameRdata(one.type, one.data, record.data))) {
-      throw this.#wrong(record, 'which was to be added and is there');
-    }
-    at.records.push(record);
+    if (at.records.has(record)) throw this.#wrong(record, 'which was to be added and is there');
+    at.records.add(record);
+    this.#hold(1);
     this.#recordCount++;
     return at;
   }
@@ -143,7 +153,7 @@ class Changing {
 
   /** Names that one with records lies below. */
   #noteAbove({ labels, records }: Changed): void {
-    if (records.length === 0) return;
+    if (records.size === 0) return;
     for (let at = 0; at < labels.length;) {
       at += 1 + labels[at];
       const key = nameKey(labels.subarray(at));
@@ -156,7 +166,7 @@ class Changing {
   /** What a name is now. @returns the one above it, where that may be there because of it only */
   *#settle(one: Changed): Generator<void, Changed | undefined> {
     const { labels } = one;
-    if (one.records.length > 0 || labels.length === 0) one.state = 'live';
+    if (one.records.size > 0 || labels.length === 0) one.state = 'live';
     else one.state = (yield* this.#hasBelow(labels)) ? 'empty' : 'deleted';
     if (labels.length === 0) return undefined;
     const parent = labels.subarray(1 + labels[0]);
@@ -211,7 +221,8 @@ class Changing {
       if (this.#changed.has(key)) continue;
       const flags = nodes.flags[i];
       const state = flags & NodeFlag.deleted ? 'deleted' : flags & NodeFlag.empty ? 'empty' : 'live';
-      const records = state === 'live' ? this.zone.recordsOf(base.count + i) : [];
+      const records = new NameRecords(state === 'live' ? this.zone.recordsOf(base.count + i) : []);
+      this.#hold(records.size);
       this.#changed.set(key, { labels, records, state });
     }
   }
@@ -220,11 +231,14 @@ class Changing {
     const { apex, base } = this.zone;
     const builder = new ZoneBuilder(apex, this.limits);
     // Labels and data of old changes are taken as they stand.
-    let names = 0;
+    let done = 0;
     for (const { labels, records, state } of this.#changed.values()) {
-      for (const record of records) builder.add(record);
-      if (records.length === 0) builder.mark(labels, state === 'deleted' ? NodeFlag.deleted : NodeFlag.empty);
-      if (++names % NAMES_OF_STEP === 0) yield;
+      for (const record of records) {
+        builder.add(record);
+        if (++done % RECORDS_OF_STEP === 0) yield;
+      }
+      if (records.size === 0) builder.mark(labels, state === 'deleted' ? NodeFlag.deleted : NodeFlag.empty);
+      if (++done % RECORDS_OF_STEP === 0) yield;
     }
     const overlay = yield* overlaying(yield* builder.building({ isChange: true }), base);
     return new Zone(apex, base, { overlay, recordCount: this.#recordCount });
@@ -240,8 +254,10 @@ class Changing {
       builder.addOctets(owner, 0, ownerLength, type, ttl, octets, at, at + length);
     }
     for (const { records } of this.#changed.values()) {
-      for (const record of records) builder.add(record);
-      if (++done % RECORDS_OF_STEP === 0) yield;
+      for (const record of records) {
+        builder.add(record);
+        if (++done % RECORDS_OF_STEP === 0) yield;
+      }
     }
     return new Zone(apex, yield* builder.building());
   }
@@ -260,25 +276,29 @@ export function differenceOf(before: Zone, after: Zone): RecordDifference {
 
 /** The same in steps: a million names take half a second. */
 export function* comparing(before: Zone, after: Zone): Generator<void, RecordDifference> {
-  return before.base === after.base ? differenceOfChanges(before, after) : yield* differenceOfAll(before, after);
+  return yield* before.base === after.base ? differenceOfChanges(before, after) : differenceOfAll(before, after);
 }
 
 /** Of a base that both share nothing is looked at. */
-function differenceOfChanges(before: Zone, after: Zone): RecordDifference {
+function* differenceOfChanges(before: Zone, after: Zone): Generator<void, RecordDifference> {
   const names = new Map<string, Uint8Array>();
   for (const labels of namesApart(before, after)) {
     names.set(canonicalKey(Buffer.concat([labels, Uint8Array.of(0)])), labels);
   }
   const removed: ResourceRecord[] = [];
   const added: ResourceRecord[] = [];
+  let looked = 0;
   for (const key of [...names.keys()].sort()) {
     const labels = names.get(key)!;
     const [gone, came] = [before, after].map(zone => {
       const node = zone.find(labels, 0, labels.length);
       return node < 0 ? [] : zone.recordsOf(node);
     });
-    removed.push(...without(gone, came));
-    added.push(...without(came, gone));
+    for (const one of without(gone, came)) removed.push(one);
+    for (const one of without(came, gone)) added.push(one);
+    if ((looked += gone.length + came.length) < RECORDS_OF_STEP) continue;
+    looked = 0;
+    yield;
   }
   return { removed, added };
 }
@@ -310,18 +330,21 @@ function* differenceOfAll(before: Zone, after: Zone): Generator<void, RecordDiff
   const now = after.nodes();
   let x = old.next();
   let y = now.next();
-  for (let names = 1; x.done !== true || y.done !== true; names++) {
+  for (let looked = 0; x.done !== true || y.done !== true; looked++) {
     const order = x.done === true ? 1 : y.done === true ? -1 : compareNames(before, x.value, after, y.value);
     // Most are the same to the octet: of those nothing is made.
     if (order !== 0 || !hasSameData(before, x.value as number, after, y.value as number)) {
       const gone = order > 0 ? [] : before.recordsOf(x.value as number);
       const came = order < 0 ? [] : after.recordsOf(y.value as number);
-      removed.push(...without(gone, came));
-      added.push(...without(came, gone));
+      for (const one of without(gone, came)) removed.push(one);
+      for (const one of without(came, gone)) added.push(one);
+      looked += gone.length + came.length;
     }
     if (order <= 0) x = old.next();
     if (order >= 0) y = now.next();
-    if (names % NAMES_OF_STEP === 0) yield;
+    if (looked < NAMES_OF_STEP) continue;
+    looked = 0;
+    yield;
   }
   return { removed, added };
 }
@@ -342,11 +365,3 @@ function hasSameData(before: Zone, x: number, after: Zone, y: number): boolean {
   for (let i = 0; i < length; i++) if (a.data[from + i] !== b.data[to + i]) return false;
   return true;
 }
-
-/** A record with another TTL is another one. */
-function without(records: readonly ResourceRecord[], others: readonly ResourceRecord[]): ResourceRecord[] {
-  return records.filter(
-    one => !others.some(other => other.type === one.type && other.ttl === one.ttl && sameData(one, other)),
-  );
-}
-const sameData = (a: ResourceRecord, b: ResourceRecord): boolean => Buffer.compare(a.data, b.data) === 0;

@@ -1,8 +1,8 @@
 // The chain of NSEC or NSEC3 records that a signed zone brings (RFC 4034 section 4, RFC 5155): which record matches a name,
 // and which covers it. Nothing is made here; of signatures it knows nothing.
 //
-// An iteration of NSEC3's hash is paid for by each new name that is asked for: zones with many are the operator's own
-// (zone-checks.ts warns). The last HASHES_KEPT hashes are remembered.
+// An iteration of NSEC3's hash is paid for by each new name that is asked for, by whomever: a zone of more than MAX_ITERATIONS
+// is refused, from a file or from a primary. The last HASHES_KEPT hashes are remembered, and MAX_PARAMETERS are looked at.
 import { BoundedMap } from '../base/bounded-map.js';
 import { hashName } from '../dnssec/nsec3.js';
 import { Type } from '../wire/iana.js';
@@ -11,6 +11,18 @@ import { type PackedNodes, RRSET_HEADER } from './packed-nodes.js';
 import type { Zone } from './zone.js';
 
 const HASHES_KEPT = 1024;
+/** What RFC 5155 section 10.3 has for keys of 2048 bits; of more those who validate take no proof anyway (RFC 9276). */
+export const MAX_ITERATIONS = 500;
+/** NSEC3PARAM records: a second one is there while a chain is replaced. */
+const MAX_PARAMETERS = 8;
+
+/** Iterations that a zone has and is not served with; undefined: it has no more than MAX_ITERATIONS. */
+export function excessiveIterations(zone: Zone): number | undefined {
+  return zone
+    .recordsAt(zone.apexNode, Type.NSEC3PARAM)
+    .map(({ data }) => (data[2] << 8) | data[3])
+    .find(iterations => iterations > MAX_ITERATIONS);
+}
 /** Of a SHA-1 hash in base 32. */
 const HASH_LABEL = 32;
 
@@ -46,9 +58,10 @@ export class Denial {
     const apex = zone.apexNode;
     if (zone.rrset(apex, Type.NSEC) >= 0) return new Denial(zone, undefined);
     // Several parameters: the first with a record for the apex (RFC 5155 section 7.3 has the chain complete).
-    for (const { data } of zone.recordsAt(apex, Type.NSEC3PARAM)) {
-      if (data[0] !== 1 || data[1] !== 0) continue;
-      const params = { iterations: (data[2] << 8) | data[3], salt: data.slice(5, 5 + data[4]) };
+    for (const { data } of zone.recordsAt(apex, Type.NSEC3PARAM).slice(0, MAX_PARAMETERS)) {
+      const iterations = (data[2] << 8) | data[3];
+      if (data[0] !== 1 || data[1] !== 0 || iterations > MAX_ITERATIONS) continue;
+      const params = { iterations, salt: data.slice(5, 5 + data[4]) };
       const denial = new Denial(zone, params);
       if (denial.matching(zone.apex) >= 0) return denial;
     }

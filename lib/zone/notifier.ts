@@ -22,6 +22,7 @@ const ANSWER_MS = 5000;
 const MAX_UNDER_WAY = 64;
 
 interface Telling {
+  /** Its place among those of its zone. */
   readonly key: string;
   readonly peer: PeerServer;
   apex: Uint8Array;
@@ -41,7 +42,8 @@ export interface NotifierParts {
 
 export class Notifier {
   readonly stats = { sent: 0, answered: 0, refused: 0, failed: 0 };
-  readonly #telling = new Map<string, Telling>();
+  /** By their zones, so that one of many is forgotten without a look at the others. */
+  readonly #zones = new Map<string, Map<string, Telling>>();
   #underWay = 0;
   /** In the order that they came. */
   readonly #waiting = new Set<Telling>();
@@ -51,35 +53,45 @@ export class Notifier {
 
   /** Servers that have not answered yet. */
   get pending(): number {
-    return this.#telling.size;
+    let pending = 0;
+    for (const telling of this.#zones.values()) pending += telling.size;
+    return pending;
   }
 
   notify(apex: Uint8Array, soa: ResourceRecord, peers: readonly PeerServer[]): void {
     if (this.#isClosed) return;
     for (const peer of peers) {
-      const key = `${nameKey(apex)} ${formatSocketAddress(peer.server)}`;
-      const before = this.#telling.get(key);
+      const key = formatSocketAddress(peer.server);
+      const zone = nameKey(apex);
+      const ofZone = this.#zones.get(zone) ?? new Map<string, Telling>();
+      const before = ofZone.get(key);
       if (before !== undefined) this.#stop(before);
       const telling: Telling = { key, peer, apex, soa, tries: 0, timer: undefined, exchange: undefined };
-      this.#telling.set(key, telling);
+      ofZone.set(key, telling);
+      this.#zones.set(zone, ofZone);
       this.#begin(telling);
     }
   }
 
+  #over(telling: Telling): void {
+    const zone = nameKey(telling.apex);
+    const ofZone = this.#zones.get(zone);
+    if (ofZone?.get(telling.key) !== telling) return;
+    ofZone.delete(telling.key);
+    if (ofZone.size === 0) this.#zones.delete(zone);
+  }
+
   /** The zone is served no more, or by others. */
   forget(apex: Uint8Array): void {
-    const key = nameKey(apex);
-    for (const [known, telling] of this.#telling) {
-      if (!known.startsWith(`${key} `)) continue;
-      this.#stop(telling);
-      this.#telling.delete(known);
-    }
+    const zone = nameKey(apex);
+    for (const telling of this.#zones.get(zone)?.values() ?? []) this.#stop(telling);
+    this.#zones.delete(zone);
   }
 
   close(): void {
     this.#isClosed = true;
-    for (const telling of this.#telling.values()) this.#stop(telling);
-    this.#telling.clear();
+    for (const ofZone of this.#zones.values()) for (const telling of ofZone.values()) this.#stop(telling);
+    this.#zones.clear();
     this.#waiting.clear();
   }
 
@@ -148,13 +160,13 @@ export class Notifier {
       this.stats.refused++;
       this.#tell(telling, `it says ${rcodeName(rcode)}`);
     }
-    if (this.#telling.get(telling.key) === telling) this.#telling.delete(telling.key);
+    this.#over(telling);
   }
 
   #again(telling: Telling, reason: string): void {
-    if (this.#isClosed || this.#telling.get(telling.key) !== telling) return;
+    if (this.#isClosed || this.#zones.get(nameKey(telling.apex))?.get(telling.key) !== telling) return;
     if (telling.tries >= TRIES) {
-      this.#telling.delete(telling.key);
+      this.#over(telling);
       this.stats.failed++;
       this.#tell(telling, reason);
       return;

@@ -1,12 +1,15 @@
 // What a secondary that asks for a zone is sent: all of it (RFC 5936), what has changed since its version (RFC 1995), or
 // that there is nothing newer. Over UDP only what fits into one message; else the SOA alone, which sends it to TCP.
+//
+// A difference is objects while it is made, some twenty times its octets, and octets while it is sent, which takes as long as
+// whoever reads it likes.
 import { inOneGo } from '../base/slices.js';
 import { Type } from '../wire/iana.js';
 import type { ResourceRecord } from '../wire/message.js';
 import { isNewer } from './serial.js';
-import { condensing, type Difference, fromSerial, octetsOf, recordsOfDifference } from './transfer/difference.js';
+import { condensing, type Difference, fromSerial, octetsOf } from './transfer/difference.js';
 import type { Journal } from './transfer/journal.js';
-import { decoding } from './transfer/record-octets.js';
+import { decoding, encoding, placesOf } from './transfer/record-octets.js';
 import type { TransferQuestion } from './transfer/transfer-message.js';
 import { placeOf, type RecordPlace, TransferWriter } from './transfer/transfer-writer.js';
 import type { Zone } from './zone.js';
@@ -21,9 +24,16 @@ function* wholeZone(zone: Zone): Generator<RecordPlace> {
   yield placeOf(zone.soa);
 }
 
-function* places(records: Iterable<ResourceRecord>): Generator<RecordPlace> {
-  for (const record of records) yield placeOf(record);
+/** @param octets of a difference to that SOA */
+function* places(soa: ResourceRecord, octets: Buffer): Generator<RecordPlace> {
+  yield placeOf(soa);
+  yield* placesOf(octets);
+  yield placeOf(soa);
 }
+
+/** Octets of the journal that a difference from that serial is made of; 0: there is none. */
+export const octetsToMake = (journal: Journal | undefined, theirs: number): number =>
+  journal?.since(theirs)?.reduce((sum, one) => sum + one.octets.length, 0) ?? 0;
 
 /**
  * @param theirs the SOA's serial that a question for IXFR has; undefined for AXFR
@@ -55,12 +65,8 @@ export function* making(
     const { difference } = yield* condensing(differences);
     // What is longer than the zone is no saving (RFC 1995 section 5).
     if (fromSerial(difference) === theirs && octetsOf(difference) < zone.octets) {
-      const records = function* (): Generator<ResourceRecord> {
-        yield soa;
-        yield* recordsOfDifference(difference);
-        yield soa;
-      };
-      return { kind: 'differences', writer: new TransferWriter(question, places(records())) };
+      const octets = yield* encoding(difference);
+      return { kind: 'differences', writer: new TransferWriter(question, places(soa, octets)) };
     }
   }
   return { kind: 'whole', writer: new TransferWriter(question, wholeZone(zone)) };
@@ -77,7 +83,7 @@ export function outgoingDatagram(
   journal: Journal | undefined,
   most: number,
 ): Buffer {
-  const octets = journal?.since(theirs)?.reduce((sum, one) => sum + one.octets.length, 0) ?? 0;
+  const octets = octetsToMake(journal, theirs);
   const { kind, writer } = outgoing(zone, question, theirs, octets > MOST_FOR_DATAGRAM ? undefined : journal);
   if (kind === 'differences') {
     const message = writer.next();

@@ -1,14 +1,21 @@
 // Packs the records of one name after the other: by type, signatures by what they cover, data in canonical order, each
 // record once, one TTL an RRset (RFC 2181 sections 5 and 5.2).
+//
+// Bound: MAX_OF_NAME records of a name, as they came; an RRset of more than 64 KiB fits into no answer.
 import { ShardnsError } from '../base/errors.js';
 import { compareOctets } from '../dnssec/canonical.js';
-import { Type, typeName } from '../wire/iana.js';
+import { Type } from '../wire/iana.js';
 import { canonicalRdata, isSameRdata } from '../wire/rdata-layout.js';
 import { NodeFlag, RRSET_HEADER } from './packed-nodes.js';
 
 const NONE = 0xffffffff;
 /** Of a record in the builder's log: next (4), type (2), ttl (4), length (2). */
 export const LOG_HEADER = 12;
+
+/** Sorted in one go: some hundred milliseconds. */
+const MAX_OF_NAME = 0xffff;
+/** Of more the canonical data is made once, not for each comparison. */
+const FEW = 16;
 
 /** What is set right while an RRset is packed; for warnings. */
 export interface FoundInRrset {
@@ -21,6 +28,8 @@ export class RrsetPacker {
   #data: Uint8Array;
   end = 0;
   recordCount = 0;
+  /** Records that were looked at so far, those that are there twice too. */
+  looked = 0;
   /** Records of the node under way: where each begins in the log. */
   #records: number[] = [];
 
@@ -46,8 +55,14 @@ export class RrsetPacker {
     const { log } = this;
     const records = this.#records;
     records.length = 0;
-    for (let at = first; at !== NONE; at = get32(log, at)) records.push(at);
-    if (records.length > 1) records.sort(this.#compare);
+    for (let at = first; at !== NONE; at = get32(log, at)) {
+      records.push(at);
+      if (records.length > MAX_OF_NAME) {
+        throw new ShardnsError('ERR_SHARDNS_OVERLOAD', `${owner()}: more than ${MAX_OF_NAME} records`);
+      }
+    }
+    this.looked += records.length;
+    this.#sort();
     let flags = 0;
     let all = NodeFlag.nsec3 as number;
     for (let i = 0; i < records.length;) {
@@ -77,13 +92,22 @@ export class RrsetPacker {
     return log.subarray(at + LOG_HEADER, at + LOG_HEADER + ((log[at + 10] << 8) | log[at + 11]));
   }
 
-  readonly #compare = (a: number, b: number): number => {
-    const kind = this.#kind(a);
-    const difference = kind - this.#kind(b);
-    if (difference !== 0) return difference;
-    const type = Math.floor(kind / 0x10000);
-    return compareOctets(canonicalRdata(type, this.#dataOf(a)), canonicalRdata(type, this.#dataOf(b)));
-  };
+  #sort(): void {
+    const records = this.#records;
+    if (records.length <= FEW) {
+      if (records.length > 1) records.sort(this.#compare);
+      return;
+    }
+    const keyed = records.map(at => ({ at, kind: this.#kind(at), data: this.#canonical(at) }));
+    keyed.sort((a, b) => a.kind - b.kind || compareOctets(a.data, b.data));
+    for (let i = 0; i < keyed.length; i++) records[i] = keyed[i].at;
+  }
+  #canonical(at: number): Uint8Array {
+    return canonicalRdata(Math.floor(this.#kind(at) / 0x10000), this.#dataOf(at));
+  }
+
+  readonly #compare = (a: number, b: number): number =>
+    this.#kind(a) - this.#kind(b) || compareOctets(this.#canonical(a), this.#canonical(b));
 
   #packRrset(from: number, to: number, owner: () => string): void {
     const { log } = this;
@@ -116,10 +140,6 @@ export class RrsetPacker {
       for (let here = record + 10, end = record + LOG_HEADER + ((log[here] << 8) | log[here + 1]); here < end; here++) {
         data[at++] = log[here];
       }
-    }
-    if (count > 0xffff) {
-      const text = `${owner()}: more than 65535 ${typeName(type)} records`;
-      throw new ShardnsError('ERR_SHARDNS_OVERLOAD', text);
     }
     put(data, begin, type, 2);
     put(data, begin + 2, kind % 0x10000, 2);

@@ -3,7 +3,9 @@
 // the old one's place whole; whatever goes wrong leaves that.
 //
 // Bounds: one transfer at a time of a zone, in a place that TransferPlaces gives; refresh and retry from MIN_WAIT to
-// MAX_WAIT seconds, whatever the SOA says. Notifications while one is under way come to one more.
+// MAX_WAIT seconds, whatever the SOA says. Notifications while one is under way come to one more; those that lead to nothing
+// new lead to one question in FIRST_PAUSE seconds, then in twice as many, and so on: whoever sends them may have made up the
+// address of a primary.
 import type { Clock, Timer } from '../base/clock.js';
 import { ShardnsError } from '../base/errors.js';
 import type { Logger } from '../base/log.js';
@@ -21,6 +23,9 @@ const MAX_WAIT = 86_400;
 /** While there is nothing to serve: at first, and at most. */
 const FIRST_RETRY = 5;
 const MAX_FIRST_RETRY = 600;
+/** Behind a question that brought nothing new, until a notification leads to another one: at first, and at most. */
+const FIRST_PAUSE = 1;
+const MAX_PAUSE = MIN_WAIT;
 /** Of a wait, by chance: many zones of one primary do not all ask at a time. */
 const JITTER = 0.1;
 
@@ -73,12 +78,16 @@ export class Secondary {
   #callOff: (() => void) | undefined;
   #isBusy = false;
   /** To be asked once more when what is under way is over. */
-  #again: { whole: boolean } | undefined;
+  #again: { whole: boolean; isNotified: boolean } | undefined;
   /** Asked first: it said that the zone has changed. */
   #first: PeerServer | undefined;
   #isExpired = false;
   #isClosed = false;
   #emptyRetry = FIRST_RETRY;
+  /** Seconds, and when it is over. */
+  #pause = 0;
+  #pausedUntilMs = 0;
+  #pausing: Timer | undefined;
   #transfers = 0;
   #failures = 0;
   #problem: string | undefined;
@@ -124,24 +133,25 @@ export class Secondary {
     } catch (error) {
       log.warn({ zone: this.name, reason: (error as Error).message }, 'a saved zone cannot be used');
     }
-    if (!this.#isClosed) this.#ask({ whole: false });
+    if (!this.#isClosed) this.#ask({ whole: false, isNotified: false });
   }
 
   /** A primary says that the zone has changed. The serial that it tells is a hint that nothing rests on. */
   notified(by: PeerServer | undefined): void {
     if (this.#isClosed) return;
     this.#first = by ?? this.#first;
-    this.#ask({ whole: false });
+    this.#askNotified();
   }
   /** Asks now. @param whole for all of the zone, whatever its serial */
   refresh(whole: boolean): void {
-    if (!this.#isClosed) this.#ask({ whole });
+    if (!this.#isClosed) this.#ask({ whole, isNotified: false });
   }
 
   close(): void {
     this.#isClosed = true;
     this.#refresh?.cancel();
     this.#expiry?.cancel();
+    this.#pausing?.cancel();
     this.#callOff?.();
   }
 
@@ -161,22 +171,46 @@ export class Secondary {
     };
   }
 
-  #ask(how: { whole: boolean }): void {
+  /** At once, or when the pause is over. */
+  #askNotified(): void {
+    const { clock } = this.parts;
+    const waitMs = this.#isBusy ? 0 : this.#pausedUntilMs - clock.nowMs();
+    if (waitMs <= 0) this.#ask({ whole: false, isNotified: true });
+    else {
+      this.#pausing ??= clock.after(waitMs, () => {
+        this.#pausing = undefined;
+        this.#ask({ whole: false, isNotified: true });
+      });
+    }
+  }
+  #pauseBehind(isNews: boolean): void {
+    const now = this.parts.clock.nowMs();
+    const isQuiet = now - this.#pausedUntilMs > this.#pause * 1000;
+    const next = this.#pause === 0 || isQuiet ? FIRST_PAUSE : Math.min(MAX_PAUSE, 2 * this.#pause);
+    this.#pause = isNews ? 0 : next;
+    this.#pausedUntilMs = now + this.#pause * 1000;
+  }
+
+  #ask(how: { whole: boolean; isNotified: boolean }): void {
     if (this.#isBusy) {
-      this.#again = { whole: how.whole || this.#again?.whole === true };
+      const { whole, isNotified } = this.#again ?? { whole: false, isNotified: true };
+      this.#again = { whole: how.whole || whole, isNotified: how.isNotified && isNotified };
       return;
     }
     this.#isBusy = true;
     this.#refresh?.cancel();
+    const transfers = this.#transfers;
     void this.#askAll(how.whole).then(isDone => {
       this.#isBusy = false;
       this.#callOff = undefined;
       if (this.#isClosed) return;
+      this.#pauseBehind(this.#transfers > transfers);
       const { expire: _, ...times } = this.#zone?.times ?? { expire: 0, refresh: 0, retry: 0 };
       this.#later(this.#waitSeconds(isDone, times));
       const again = this.#again;
       this.#again = undefined;
-      if (again !== undefined) this.#ask(again);
+      if (again?.isNotified === true) this.#askNotified();
+      else if (again !== undefined) this.#ask(again);
     });
   }
 
@@ -195,7 +229,7 @@ export class Secondary {
     const ms = seconds * 1000 * (1 - (JITTER * below(random, 1000)) / 1000);
     this.#dueMs = clock.nowMs() + ms;
     this.#refresh?.cancel();
-    this.#refresh = clock.after(ms, () => this.#ask({ whole: false }));
+    this.#refresh = clock.after(ms, () => this.#ask({ whole: false, isNotified: false }));
   }
 
   /** One primary after the other. Never rejects. @returns whether one has said what there is */

@@ -6,8 +6,8 @@
 //
 // Bound: MOST are named; of more the whole zone is forgotten.
 import { isWildcard } from '../dnssec/canonical.js';
-import { foldName, nameKey } from '../wire/name.js';
-import { NodeFlag, type PackedNodes, RRSET_HEADER } from './packed-nodes.js';
+import { equalNames, foldName, nameKey } from '../wire/name.js';
+import { hashOfNames, NodeFlag, type PackedNodes, RRSET_HEADER } from './packed-nodes.js';
 import { Type } from '../wire/iana.js';
 import { differenceOf } from './changes.js';
 import type { Zone } from './zone.js';
@@ -18,10 +18,16 @@ export type Touched = { name: Uint8Array } | { suffix: Uint8Array };
 const MOST = 64;
 /** Larger zones that were packed anew are not compared: all of such a one is forgotten. */
 const MOST_COMPARED = 10_000;
+/** The same of their records, or of those of what is laid over both. */
+const MOST_RECORDS = 100_000;
 
 export function touchedBy(before: Zone, after: Zone): Touched[] {
   const all = [{ suffix: after.apex }];
-  if (before.base !== after.base && before.base.count + after.base.count > MOST_COMPARED) return all;
+  const isAnew = before.base !== after.base;
+  if (isAnew && before.base.count + after.base.count > MOST_COMPARED) return all;
+  const records = ({ overlay, recordCount }: Zone): number =>
+    isAnew ? recordCount : (overlay?.nodes.recordCount ?? 0);
+  if (records(before) + records(after) > MOST_RECORDS) return all;
   const { removed, added } = differenceOf(before, after);
   const names = new Map<string, Uint8Array>();
   for (const { name } of [...removed, ...added]) {
@@ -61,59 +67,69 @@ function aliasesTo(zones: readonly Zone[], names: ReadonlyMap<string, Uint8Array
   const reached = new Map(names);
   const found: Uint8Array[] = [];
   for (let fresh = [...names.values()]; fresh.length > 0 && found.length <= MOST;) {
-    const keys = new Set(fresh.map(name => nameKey(name)));
-    const owners = zones.flatMap(zone => [...aliasesOfBase(zone, fresh, keys), ...aliasesOfChanges(zone, keys)]);
-    fresh = owners.filter(name => !reached.has(nameKey(name)));
-    for (const name of fresh) reached.set(nameKey(name), name);
+    const owners = zones.flatMap(({ apex, base, overlay }) =>
+      [base, overlay?.nodes].flatMap(nodes => (nodes === undefined ? [] : aliasesAmong(apex, nodes, fresh))),
+    );
+    // Versions share what did not change: an alias is found in each.
+    fresh = [];
+    for (const name of owners) {
+      const key = nameKey(name);
+      if (reached.has(key)) continue;
+      reached.set(key, name);
+      fresh.push(name);
+    }
     found.push(...fresh);
   }
   return found;
 }
 
-/** The aliases of packed nodes, and the node that each leads to; -1: one that is not there. */
+/** The aliases of packed nodes, in chains by the hash of what they lead to; places are counted from 1, 0 is none. */
 interface Aliases {
   owners: Uint32Array;
-  targets: Int32Array;
+  hashes: Uint32Array;
+  next: Uint32Array;
+  /** Where each chain begins: a power of two of them. */
+  chains: Uint32Array;
 }
 const knownAliases = new WeakMap<PackedNodes, Aliases>();
+
+const hashOf = (apex: Uint8Array, name: Uint8Array): number => hashOfNames()(name, 0, name.length - apex.length);
 
 /** Found once for all versions that share the nodes. */
 function aliasesIn(apex: Uint8Array, nodes: PackedNodes): Aliases {
   let known = knownAliases.get(nodes);
   if (known === undefined) {
     const owners: number[] = [];
-    const targets: number[] = [];
+    const hashes: number[] = [];
     for (let i = 0; i < nodes.count; i++) {
       if ((nodes.flags[i] & NodeFlag.cname) === 0) continue;
       const target = targetOf(nodes, i);
-      const end = labelsAbove(apex, target, 0, target.length);
-      if (end < 0) continue;
+      if (labelsAbove(apex, target, 0, target.length) < 0) continue;
       owners.push(i);
-      targets.push(nodes.find(target, 0, end));
+      hashes.push(hashOf(apex, target));
     }
-    knownAliases.set(nodes, (known = { owners: Uint32Array.from(owners), targets: Int32Array.from(targets) }));
+    const chains = new Uint32Array(2 ** Math.ceil(Math.log2(owners.length + 1)));
+    const next = new Uint32Array(owners.length);
+    for (const [i, hash] of hashes.entries()) {
+      const chain = hash & (chains.length - 1);
+      next[i] = chains[chain];
+      chains[chain] = i + 1;
+    }
+    known = { owners: Uint32Array.from(owners), hashes: Uint32Array.from(hashes), next, chains };
+    knownAliases.set(nodes, known);
   }
   return known;
 }
 
-function aliasesOfBase({ apex, base }: Zone, names: readonly Uint8Array[], keys: ReadonlySet<string>): Uint8Array[] {
-  const { owners, targets } = aliasesIn(apex, base);
-  const nodes = new Set(names.map(name => base.find(name, 0, name.length - apex.length)));
+function aliasesAmong(apex: Uint8Array, nodes: PackedNodes, names: readonly Uint8Array[]): Uint8Array[] {
+  const { owners, hashes, next, chains } = aliasesIn(apex, nodes);
   const found: Uint8Array[] = [];
-  for (let i = 0; i < owners.length && found.length <= MOST; i++) {
-    const is = targets[i] < 0 ? keys.has(nameKey(targetOf(base, owners[i]))) : nodes.has(targets[i]);
-    if (is) found.push(ownerOf(apex, base, owners[i]));
-  }
-  return found;
-}
-
-function aliasesOfChanges({ apex, overlay }: Zone, keys: ReadonlySet<string>): Uint8Array[] {
-  const found: Uint8Array[] = [];
-  if (overlay === undefined) return found;
-  const { nodes } = overlay;
-  for (let i = 0; i < nodes.count; i++) {
-    if ((nodes.flags[i] & NodeFlag.cname) === 0) continue;
-    if (keys.has(nameKey(targetOf(nodes, i)))) found.push(ownerOf(apex, nodes, i));
+  for (const name of names) {
+    const hash = hashOf(apex, name) >>> 0;
+    for (let at = chains[hash & (chains.length - 1)]; at > 0 && found.length <= MOST; at = next[at - 1]) {
+      const i = owners[at - 1];
+      if (hashes[at - 1] === hash && equalNames(targetOf(nodes, i), name)) found.push(ownerOf(apex, nodes, i));
+    }
   }
   return found;
 }

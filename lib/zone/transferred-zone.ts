@@ -54,7 +54,7 @@ export interface TransferredParts {
   readonly notify: (zone: TransferredZone) => void;
 }
 
-/** Names of two versions that are compared in one go. */
+/** Records of two versions that are compared in one go. */
 const COMPARED_AT_ONCE = 10_000;
 
 /** For a zone of one's own, which does not expire. */
@@ -148,7 +148,7 @@ export class TransferredZone implements ZoneLink {
       return;
     }
     if (difference !== undefined) this.journal.add(difference);
-    else if (before.base === zone.base || before.base.count + zone.base.count <= COMPARED_AT_ONCE) {
+    else if (before.base === zone.base || before.recordCount + zone.recordCount <= COMPARED_AT_ONCE) {
       this.journal.add(between(before, zone, differenceOf(before, zone)));
     } else if (this.options.allowTransfer.length > 0 || this.takesUpdates) this.#compare(before, zone);
     // Nobody may ask for what has changed.
@@ -298,7 +298,9 @@ export class TransferredZone implements ZoneLink {
 
   /** What the journal has added to a version; that itself where it is not in the journal. */
   async loadChanges(base: Zone): Promise<Zone> {
-    const entries = (await this.parts.files?.loadJournal(this.apex)) ?? [];
+    const damaged = (reason: string): void =>
+      this.parts.log.warn({ zone: this.name, reason }, 'the journal of a zone is cut off or damaged');
+    const entries = (await this.parts.files?.loadJournal(this.apex, damaged)) ?? [];
     const first = entries.findIndex(one => one.from === base.serial);
     const isKnown = first >= 0 || entries.at(-1)?.to === base.serial;
     if (!isKnown) {

@@ -79,6 +79,8 @@ export class Transfers {
   readonly #places = new TransferPlaces(FETCHES, FETCHES_OF_PEER);
   readonly #unfollow: readonly (() => void)[];
   #options: TransfersOptions;
+  /** Zones of the options, lists of their own among them; not those of catalogs. */
+  #configured: ReadonlySet<string> = new Set();
   #files: ZoneFiles | undefined;
   /** What the store is being given from here, with what has changed. */
   #isOwn = false;
@@ -128,11 +130,12 @@ export class Transfers {
   use(options: TransfersOptions): void {
     const before = this.#options;
     this.#options = options;
+    const configured = [...options.zones, ...options.made.map(one => one.transfer)];
+    this.#configured = new Set(configured.map(one => nameKey(one.apex)));
     if (options.folder !== before.folder || this.#files === undefined) {
       this.#files = options.folder === undefined ? undefined : new ZoneFiles(options.folder);
     }
-    const made = options.made.map(one => one.transfer);
-    const wanted = new Map([...options.zones, ...made].map(one => [nameKey(one.apex), one]));
+    const wanted = new Map(configured.map(one => [nameKey(one.apex), one]));
     const listed = new Map(
       [...this.#catalogs.values()].flatMap(one => [...one.zones()].map(z => [nameKey(z.apex), z])),
     );
@@ -177,9 +180,7 @@ export class Transfers {
 
   #ownerOf(apex: Uint8Array): CatalogConsumer | 'configured' | undefined {
     const key = nameKey(apex);
-    const { zones, made } = this.#options;
-    const isConfigured = [...zones, ...made.map(one => one.transfer)].some(one => nameKey(one.apex) === key);
-    if (isConfigured || this.#catalogs.has(key)) return 'configured';
+    if (this.#configured.has(key) || this.#catalogs.has(key)) return 'configured';
     return [...this.#catalogs.values()].find(one => one.has(apex));
   }
 

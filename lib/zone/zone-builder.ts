@@ -1,7 +1,7 @@
 // Takes the records of a zone in any order and packs them: names once, RRsets together, in canonical order. Nothing is
 // allocated for a record; memory is two copies of the zone's octets until `build` returns.
 //
-// Bounds: `maxRecords` and `maxOctets` of what is taken; an RRset has at most 65,535 records.
+// Bounds: `maxRecords` and `maxOctets` of what is taken; a name has at most 65,535 records.
 import { ShardnsError } from '../base/errors.js';
 import { Class } from '../wire/iana.js';
 import type { ResourceRecord } from '../wire/message.js';
@@ -13,7 +13,7 @@ import { type FoundInRrset, LOG_HEADER, RrsetPacker } from './rrset-packer.js';
 
 export interface ZoneLimits {
   maxRecords: number;
-  /** Of names and data as they are packed. */
+  /** Of names and data as they are packed, and of NODE_OCTETS for each name. */
   maxOctets: number;
 }
 export interface BuildOptions {
@@ -37,8 +37,11 @@ export function labelsAbove(apex: Uint8Array, name: Uint8Array, from: number, le
 }
 
 const NONE = 0xffffffff;
+/** Of a name beside its labels and data: three offsets, flags, two slots of the index. */
+const NODE_OCTETS = 21;
 /** What is packed in one step: some milliseconds. */
 const NODES_OF_STEP = 512;
+const RECORDS_OF_STEP = 2048;
 const SLOTS_OF_STEP = 65_536;
 
 export class ZoneBuilder {
@@ -178,6 +181,9 @@ export class ZoneBuilder {
 
   #growNodes(): void {
     const length = 2 * this.#begin.length;
+    const { maxOctets } = this.limits;
+    // A few octets of a message make a hundred names, those above each among them.
+    if (this.#count * NODE_OCTETS > maxOctets) throw this.#tooMany(`${maxOctets} octets`);
     const wider = (old: Uint32Array): Uint32Array<ArrayBuffer> => {
       const wide = new Uint32Array(length);
       wide.set(old);
@@ -223,6 +229,7 @@ export class ZoneBuilder {
     const packer = new RrsetPacker(this.#log, this.#logEnd, this.limits.maxOctets, found);
     const rank = new Uint32Array(count);
     let nameEnd = 0;
+    let nodes = 0;
     for (let i = 0; i < count; i++) {
       const node = order[i];
       rank[node] = i;
@@ -237,7 +244,9 @@ export class ZoneBuilder {
       if (this.#first[node] !== NONE) flag |= packer.packNode(this.#first[node], () => this.#ownerOf(node));
       if (nameEnd === nameAt[i]) flag &= ~NodeFlag.cut; // the apex has NS too
       flags[i] = flag;
-      if (i % NODES_OF_STEP === 0) yield;
+      if (++nodes < NODES_OF_STEP && packer.looked < RECORDS_OF_STEP) continue;
+      nodes = packer.looked = 0;
+      yield;
     }
     nameAt[count] = nameEnd;
     dataAt[count] = packer.end;

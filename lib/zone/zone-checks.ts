@@ -6,7 +6,7 @@ import { compareLabels } from '../dnssec/canonical.js';
 import { Type, typeName } from '../wire/iana.js';
 import { foldName, nameToText, plainNameLength } from '../wire/name.js';
 import { octetsBeforeNames } from '../wire/rdata-layout.js';
-import { Denial } from './denial.js';
+import { Denial, excessiveIterations, MAX_ITERATIONS } from './denial.js';
 import { countAt, coversAt, endOfRrset, NodeFlag, RRSET_HEADER, ttlAt, typeAt } from './packed-nodes.js';
 import type { Zone } from './zone.js';
 import { labelsAbove } from './zone-builder.js';
@@ -230,6 +230,11 @@ class Checks {
 
   #denial(): void {
     const { zone } = this;
+    const excessive = excessiveIterations(zone);
+    if (excessive !== undefined) {
+      const expected = `at most ${MAX_ITERATIONS} (RFC 5155 section 10.3), and better 0 (RFC 9276 section 3.1)`;
+      return this.#say('error', `${zone.name} NSEC3PARAM: ${excessive} iterations, expected ${expected}`);
+    }
     const denial = Denial.of(zone);
     if (zone.rrset(this.#apex, Type.RRSIG, Type.SOA) < 0) return;
     if (denial === undefined) {

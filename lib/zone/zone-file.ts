@@ -96,7 +96,7 @@ class Reader {
   readonly #scratch = new Uint8Array(256);
   /** Of the entry under way: where its problems are said to be. */
   #file = '';
-  #placed: { line: number; column: number } | undefined;
+  #placed: { entry: EntryScanner; at: number } | undefined;
 
   constructor(
     private readonly options: ZoneFileOptions,
@@ -134,7 +134,7 @@ class Reader {
     else this.warnings++;
     const known = severity === 'error' ? this.errors : this.warnings;
     if (known <= MAX_PROBLEMS) {
-      const place = this.#placed ?? entry.placeOf(at);
+      const place = this.#placed === undefined ? entry.placeOf(at) : this.#placed.entry.placeOf(this.#placed.at);
       this.problems.push({ severity, file: this.#file, ...place, message });
     }
     if (this.errors >= MAX_PROBLEMS) throw new Stop();
@@ -304,7 +304,7 @@ class Reader {
     if ('expected' in made) return this.#wrong(entry, made.field, made.expected);
     this.#generated += made.count;
     if (this.#generated > MAX_GENERATED) return this.#wrong(entry, 1, `at most ${MAX_GENERATED} generated entries`);
-    this.#placed = entry.placeOf(entry.begin[0]);
+    this.#placed = { entry, at: entry.begin[0] };
     this.#keepingOwner(() => this.#takeGenerated(made));
     this.#placed = undefined;
   }

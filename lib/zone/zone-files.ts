@@ -126,7 +126,7 @@ export class ZoneFiles {
         const head = Buffer.alloc(HEAD);
         await file.read(head, 0, HEAD, 0);
         const saved = readHead(head);
-        if (saved !== undefined) await file.write(headOf(confirmation, saved.records), 0, HEAD, 0);
+        if (saved !== undefined) await writeAll(file, headOf(confirmation, saved.records), 0);
       } finally {
         await file.close();
       }
@@ -196,13 +196,18 @@ export class ZoneFiles {
     });
   }
 
-  /** The zone's journal as far as it is whole. @throws {ShardnsError} ERR_SHARDNS_FILE where it cannot be read */
-  loadJournal(apex: Uint8Array): Promise<JournalEntry[]> {
+  /**
+   * The zone's journal as far as it is whole.
+   * @param damaged told of what lies behind that: a write that was cut off, or changes that are lost
+   * @throws {ShardnsError} ERR_SHARDNS_FILE where it cannot be read
+   */
+  loadJournal(apex: Uint8Array, damaged: (what: string) => void): Promise<JournalEntry[]> {
     return this.#after(apex, async () => {
       const path = this.#path(apex, 'journal');
       const octets = await readFile(path).catch((cause: unknown) => throwUnlessMissing(path, cause));
       if (octets === undefined) return [];
       const { entries, end } = decodeEntries(octets);
+      if (end < octets.length) damaged(`${path}: ${octets.length - end} octets from ${end} on are no whole entry`);
       this.#journalOctets.set(fileNameOf(apex), end);
       return entries;
     });
@@ -224,7 +229,12 @@ export class ZoneFiles {
 }
 
 async function writeZone(file: FileHandle, records: Iterable<RecordPlace>, confirmation: Confirmation): Promise<void> {
-  await file.write(headOf(confirmation, 0));
+  let at = 0;
+  const append = async (octets: Uint8Array): Promise<void> => {
+    await writeAll(file, octets, at);
+    at += octets.length;
+  };
+  await append(headOf(confirmation, 0));
   let block = Buffer.allocUnsafeSlow(BLOCK + LARGEST_RECORD);
   let end = 0;
   let count = 0;
@@ -232,7 +242,8 @@ async function writeZone(file: FileHandle, records: Iterable<RecordPlace>, confi
     const head = Buffer.alloc(8);
     head.writeUInt32BE(end, 0);
     head.writeUInt32BE(crc32(block.subarray(0, end)), 4);
-    await file.writev([head, block.subarray(0, end)]);
+    await append(head);
+    await append(block.subarray(0, end));
     end = 0;
   };
   for (const record of records) {
@@ -242,7 +253,7 @@ async function writeZone(file: FileHandle, records: Iterable<RecordPlace>, confi
   }
   if (end > 0) await flush();
   block = Buffer.alloc(0);
-  await file.write(headOf(confirmation, count), 0, HEAD, 0);
+  await writeAll(file, headOf(confirmation, count), 0);
 }
 
 /** Records that are read before the time is looked at. */
@@ -318,7 +329,7 @@ function decodeEntries(octets: Buffer): { entries: JournalEntry[]; end: number }
   return { entries, end: at };
 }
 
-/** A write may take less than it was given. */
+/** A write may take less than it was given, as on a disk that is nearly full; the next one says why. */
 async function writeAll(file: FileHandle, octets: Uint8Array, at: number): Promise<void> {
   for (let done = 0; done < octets.length;) {
     const { bytesWritten } = await file.write(octets, done, octets.length - done, at + done);

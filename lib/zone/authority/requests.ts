@@ -2,7 +2,8 @@
 // whatever else is signed (RFC 8945). Signatures first; then who may, then what is done.
 //
 // Bounds: transfers under way by TransferPlaces, each for TRANSFER_MS at the most; a zone that is being sent stays in memory
-// until then. Updates of a zone one after the other, UPDATES_WAITING of them; those that are signed and known by Replays.
+// until then. One large difference is made at a time, of the client that waits longest. Updates of a zone one after the
+// other, UPDATES_WAITING of them; those that are signed and known by Replays.
 import type { Clock } from '../../base/clock.js';
 import { ShardnsError } from '../../base/errors.js';
 import { clientOf } from '../../base/client-shares.js';
@@ -16,7 +17,7 @@ import { findOpt, findOption, OptionCode, toldUdpSize } from '../../wire/opt.js'
 import { word } from '../../wire/record-walk.js';
 import { type AccessClient, isAllowed } from '../access.js';
 import type { ZoneLink } from '../links.js';
-import { making, type Outgoing, outgoingDatagram } from '../outgoing.js';
+import { making, octetsToMake, type Outgoing, outgoingDatagram } from '../outgoing.js';
 import { serialOf } from '../soa.js';
 import { asksExpire, tellingExpire, withoutExpire } from '../transfer/expire.js';
 import { TransferPlaces } from '../transfer/places.js';
@@ -28,7 +29,7 @@ import { tsigErrorName } from '../tsig/record.js';
 import { TsigStreamSigner } from '../tsig/stream.js';
 import { applyUpdate, isSigned } from '../update/apply-update.js';
 import type { Zone } from '../zone.js';
-import { Replays } from '../update/replays.js';
+import { ReplaysOfKeys } from '../update/replays.js';
 import { readUpdate } from '../update/update-message.js';
 import { Refusals } from './refusals.js';
 import { bareReply, mostOctets, sealed, type Signing } from './replies.js';
@@ -37,6 +38,8 @@ const TRANSFERS = 64;
 const TRANSFERS_OF_CLIENT = 8;
 const TRANSFER_MS = 7_200_000;
 const UPDATES_WAITING = 64;
+/** Octets of a journal of which a difference is made beside others. */
+const SMALL_DIFFERENCE = 65_536;
 
 /** Who asks, and how. */
 export interface AuthorityAsker {
@@ -97,7 +100,8 @@ export class AuthorityRequests {
     tsig: { BADKEY: 0, BADSIG: 0, BADTIME: 0, BADTRUNC: 0 },
   };
   readonly #places = new TransferPlaces(TRANSFERS, TRANSFERS_OF_CLIENT);
-  readonly #replays = new Replays();
+  readonly #making = new TransferPlaces(1, 1);
+  readonly #replays = new ReplaysOfKeys();
   readonly #refusals: Refusals;
   /** Updates of a zone follow one another. */
   readonly #updating = new WeakMap<ZoneLink, { last: Promise<unknown>; waiting: number }>();
@@ -254,14 +258,16 @@ export class AuthorityRequests {
     }
     const place = clientOf(asker.client.address);
     if (!this.#places.take(place)) return refuse(Rcode.SERVFAIL);
-    void this.#sendWhenMade(request, zone, making(zone, question, theirs, link.journal), place);
+    const isLarge = theirs !== undefined && octetsToMake(link.journal, theirs) > SMALL_DIFFERENCE;
+    const make = () => inSlices(making(zone, question, theirs, link.journal), this.parts.clock);
+    void this.#sendWhenMade(request, zone, isLarge ? () => this.#making.run(place, make) : make, place);
   }
 
   /** Never rejects. @param place that it has until it is over */
-  async #sendWhenMade(request: Request, zone: Zone, steps: Iterator<void, Outgoing>, place: string): Promise<void> {
+  async #sendWhenMade(request: Request, zone: Zone, make: () => Promise<Outgoing>, place: string): Promise<void> {
     let isBegun = false;
     try {
-      const outgoing = await inSlices(steps, this.parts.clock);
+      const outgoing = await make();
       isBegun = !this.#isClosed;
       if (isBegun) this.#send(request, zone, outgoing, place);
       else request.reply(undefined);
@@ -341,7 +347,7 @@ export class AuthorityRequests {
     if (signing === undefined || !link.takesUpdates) return refuse(Rcode.REFUSED, link.name);
     const { clock } = this.parts;
     const now = clock.wallSeconds();
-    const reply = this.#replays.take(signing.tsig, now, () => this.#runUpdate(request, link));
+    const reply = this.#replays.of(signing.tsig).take(signing.tsig, now, () => this.#runUpdate(request, link));
     if (reply === undefined) return refuse(Rcode.SERVFAIL);
     reply.then(request.reply, (error: unknown) => this.#broke(error, message, request.reply));
   }

@@ -1,8 +1,9 @@
 // Follows a catalog zone (RFC 9432): the zones that it lists are had from its primaries and served, for as long as it lists
 // them. A catalog that is broken changes nothing; one that cannot be had neither.
 //
-// Bounds: `maxMembers` zones, at and below `allowedNames` only: whoever writes the catalog decides what is served here
-// (RFC 9432 section 7), and is not to take over other names.
+// Bounds: RECORDS_OF_MEMBER records for each of `maxMembers` zones, which are read in one go; `maxMembers` zones, at and below
+// `allowedNames` only: whoever writes the catalog decides what is served here (RFC 9432 section 7), and is not to take over
+// other names.
 import type { Logger } from '../../base/log.js';
 import { isAtOrBelow, nameKey, nameToText } from '../../wire/name.js';
 import type { TransferOptions } from '../transferred-zone.js';
@@ -11,6 +12,11 @@ import { catalogChange, type CatalogMember, readCatalog } from './read-catalog.j
 
 /** What the zones of a group have, in place of what the catalog's others have. */
 export type MemberOptions = Omit<TransferOptions, 'apex'>;
+
+/** PTR, group, coo, and what else may stand at a member (RFC 9432 section 4). */
+const RECORDS_OF_MEMBER = 16;
+/** SOA, NS, version, and what else a catalog may have of its own. */
+const RECORDS_BESIDE = 1000;
 
 export interface CatalogOptions {
   /** Folded. */
@@ -63,7 +69,11 @@ export class CatalogConsumer {
   /** A new version. */
   read(zone: Zone): void {
     const { apex, maxMembers } = this.options;
-    const catalog = readCatalog(apex, zone.records(), maxMembers);
+    const most = RECORDS_OF_MEMBER * maxMembers + RECORDS_BESIDE;
+    const isTooLarge = zone.recordCount > most;
+    const catalog = isTooLarge
+      ? { broken: `more than ${most} records` }
+      : readCatalog(apex, zone.records(), maxMembers);
     if ('broken' in catalog) {
       this.problem = catalog.broken;
       this.parts.log.error({ catalog: nameToText(apex), reason: this.problem }, 'a catalog is broken: nothing changes');

@@ -8,11 +8,12 @@ import { verifyingZonemd } from '../../dnssec/zonemd.js';
 import { flagsOf, headerRcode } from '../../wire/flags.js';
 import { Flag, Rcode, rcodeName, Type } from '../../wire/iana.js';
 import { DecodedResponse, type ResourceRecord } from '../../wire/message.js';
-import { equalNames, foldName } from '../../wire/name.js';
+import { equalNames, foldedName, foldName, nameKey } from '../../wire/name.js';
 import { findOpt } from '../../wire/opt.js';
-import { isSameRdata } from '../../wire/rdata-layout.js';
 import { word } from '../../wire/record-walk.js';
 import { changing } from '../changes.js';
+import { excessiveIterations, MAX_ITERATIONS } from '../denial.js';
+import { NameRecords } from '../name-records.js';
 import { isNewer } from '../serial.js';
 import { serialOf } from '../soa.js';
 import { labelsAbove, ZoneBuilder, type ZoneLimits } from '../zone-builder.js';
@@ -276,18 +277,40 @@ function refusesOpt(message: Uint8Array): boolean {
   return (rcode === Rcode.FORMERR || rcode === Rcode.NOTIMP) && findOpt(message) === 0;
 }
 
-/** A zone that nobody can be referred to is none (RFC 1035 section 5.2). */
+/** A zone that nobody can be referred to is none (RFC 1035 section 5.2); nor is one whose denials cost too much. */
 function checkServable(zone: Zone): void {
-  if (zone.rrset(zone.apexNode, Type.NS) >= 0) return;
-  throw new ShardnsError('ERR_SHARDNS_MESSAGE', `zone ${zone.name} ${zone.serial}: no NS records at its apex`);
+  const wrong = (what: string): ShardnsError =>
+    new ShardnsError('ERR_SHARDNS_MESSAGE', `zone ${zone.name} ${zone.serial}: ${what}`);
+  if (zone.rrset(zone.apexNode, Type.NS) < 0) throw wrong('no NS records at its apex');
+  const iterations = excessiveIterations(zone);
+  if (iterations !== undefined) throw wrong(`NSEC3 of ${iterations} iterations, more than ${MAX_ITERATIONS}`);
 }
 
-/** Whether a zone has a record, whatever its TTL. */
-export function hasRecord(zone: Zone, record: ResourceRecord): boolean {
-  const cut = labelsAbove(zone.apex, record.name, 0, record.name.length);
-  if (cut < 0) return false;
-  const node = zone.find(foldName(record.name, 0, cut), 0, cut);
-  return zone.recordsAt(node, record.type).some(one => isSameRdata(one.type, one.data, record.data));
+/** Records that are looked for in one step: some milliseconds. */
+const RECORDS_OF_STEP = 1024;
+
+/** Whether a zone has all of these records, or none of them, whatever their TTLs; in steps. */
+function* has(which: 'all' | 'none', zone: Zone, records: readonly ResourceRecord[]): Generator<void, boolean> {
+  // Name by name: each is taken apart once, however many records it has.
+  const ofNames = new Map<string, ResourceRecord[]>();
+  for (const record of records) {
+    const key = nameKey(foldedName(record.name));
+    const known = ofNames.get(key);
+    if (known === undefined) ofNames.set(key, [record]);
+    else known.push(record);
+  }
+  let looked = 0;
+  for (const ones of ofNames.values()) {
+    const { name } = ones[0];
+    const cut = labelsAbove(zone.apex, name, 0, name.length);
+    const node = cut < 0 ? -1 : zone.find(foldName(name, 0, cut), 0, cut);
+    const there = new NameRecords(node < 0 ? [] : zone.recordsOf(node));
+    for (const one of ones) if (there.has(one) !== (which === 'all')) return false;
+    if ((looked += ones.length + there.size) < RECORDS_OF_STEP) continue;
+    looked = 0;
+    yield;
+  }
+  return true;
 }
 
 /** The zone that a chain of differences leads to, and the chain as one; or why it does not fit. */
@@ -297,8 +320,8 @@ export type Applied = { zone: Zone; difference: Difference } | string;
 export function* applying(zone: Zone, list: readonly Difference[], limits: ZoneLimits): Generator<void, Applied> {
   const { difference, there, notThere } = yield* condensing(list);
   if (serialOf(difference.before) !== zone.serial) return `differences from serial ${serialOf(difference.before)}`;
-  if (there.some(one => !hasRecord(zone, one))) return 'a record goes that is not there';
-  if (notThere.some(one => hasRecord(zone, one))) return 'a record comes that is there';
+  if (!(yield* has('all', zone, there))) return 'a record goes that is not there';
+  if (!(yield* has('none', zone, notThere))) return 'a record comes that is there';
   try {
     const changed = yield* changing(
       zone,

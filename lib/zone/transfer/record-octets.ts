@@ -1,13 +1,14 @@
 // Records and differences as octets of our own files: plain wire format, one after the other, without compression. Files
 // may be damaged or written by others: they are read like what comes from a network.
 import { ShardnsError } from '../../base/errors.js';
+import { inOneGo } from '../../base/slices.js';
 import { Class } from '../../wire/iana.js';
 import type { ResourceRecord } from '../../wire/message.js';
 import { plainNameLength } from '../../wire/name.js';
 import { readRdata } from '../../wire/rdata-layout.js';
 import { word } from '../../wire/record-walk.js';
 import { type Difference, octetsOf, recordsOfDifference } from './difference.js';
-import type { RecordPlace } from './transfer-writer.js';
+import { placeOf, type RecordPlace } from './transfer-writer.js';
 
 const FIXED = 10;
 /** Before a difference: how many records go. */
@@ -42,27 +43,36 @@ export function takeRecord(octets: Uint8Array, at: number): { record: ResourceRe
   return { record: { name: octets.slice(at, fixed), type, dnsClass: Class.IN, ttl, data }, next };
 }
 
-export function encodeDifference(difference: Difference): Buffer {
+export const encodeDifference = (difference: Difference): Buffer => inOneGo(encoding(difference));
+
+/** Records that are written or read in one step: some milliseconds. */
+const RECORDS_OF_STEP = 512;
+
+/** The same in steps. */
+export function* encoding(difference: Difference): Generator<void, Buffer> {
   const out = Buffer.allocUnsafe(HEAD + octetsOf(difference));
   out.writeUInt32BE(difference.deleted.length, 0);
   let at = HEAD;
+  let done = 0;
   for (const record of recordsOfDifference(difference)) {
-    const { name, type, ttl, data } = record;
-    at = putRecord(out, at, {
-      owner: name,
-      ownerLength: name.length,
-      type,
-      ttl,
-      octets: data,
-      at: 0,
-      length: data.length,
-    });
+    at = putRecord(out, at, placeOf(record));
+    if (++done % RECORDS_OF_STEP === 0) yield;
   }
   return out.subarray(0, at);
 }
 
-/** Records that are read in one step: some milliseconds. */
-const RECORDS_OF_STEP = 512;
+/** The records of a difference as IXFR sends them, each where it lies in octets that were made here. */
+export function* placesOf(octets: Buffer): Generator<RecordPlace> {
+  for (let at = HEAD; at < octets.length;) {
+    const ownerLength = plainNameLength(octets, at);
+    const owner = octets.subarray(at, at + ownerLength);
+    const fixed = at + ownerLength;
+    const length = octets.readUInt16BE(fixed + 8);
+    const [type, ttl] = [octets.readUInt16BE(fixed), octets.readUInt32BE(fixed + 4)];
+    yield { owner, ownerLength, type, ttl, octets, at: fixed + FIXED, length };
+    at = fixed + FIXED + length;
+  }
+}
 
 /** The difference that octets are, in steps. @throws {ShardnsError} ERR_SHARDNS_MESSAGE for octets that are none */
 export function* decoding(octets: Uint8Array): Generator<void, Difference> {

@@ -2,7 +2,7 @@
 // since either may be the answer to a question for the other's kind. What it gives is what the messages say; whether that
 // is a zone, or fits the one there is, is a question for whoever takes it.
 //
-// Bounds: `limits` in octets of messages and in records, which whoever asks sets; of a difference as much is held as came.
+// Bounds: `limits` in octets of messages and in records, which whoever asks sets; of differences MOST_OF_DIFFERENCES are held.
 // Time is bounded by whoever reads the connection. A message without records ends it, unless it is padding, whose octets
 // count.
 import { ShardnsError } from '../../base/errors.js';
@@ -14,14 +14,19 @@ import { findOption, OptionCode } from '../../wire/opt.js';
 import { word } from '../../wire/record-walk.js';
 import { isNewer } from '../serial.js';
 import { serialOf } from '../soa.js';
-import type { Difference } from './difference.js';
+import { type Difference, recordOctets } from './difference.js';
 import { eachAnswer, judgeMessage, type TransferQuestion } from './transfer-message.js';
 
 export interface TransferLimits {
   /** Of all messages together. */
   readonly octets: number;
   readonly records: number;
+  /** Of differences, which are objects until they are applied; by default MOST_OF_DIFFERENCES. */
+  readonly differences?: { readonly octets: number; readonly records: number };
 }
+
+/** Octets without compression. Of what is beyond that all of the zone is had: its records are packed as they come. */
+export const MOST_OF_DIFFERENCES = { octets: 2 ** 26, records: 250_000 } as const;
 
 /** Takes the records of a whole zone as they come, its SOA first, each in the letters that it came in. */
 export interface ZoneSink {
@@ -62,6 +67,8 @@ export class TransferReader {
   #after: ResourceRecord | undefined;
   #deleted: ResourceRecord[] = [];
   #added: ResourceRecord[] = [];
+  /** Of all differences. */
+  readonly #held = { octets: 0, records: 0 };
   #done: TransferOutcome | undefined;
   #tryWhole = false;
 
@@ -123,6 +130,8 @@ export class TransferReader {
       this.dropped++;
       return this.#soa === undefined ? 'no SOA record of the zone at the beginning' : undefined;
     }
+    const tooMuch = this.#before === undefined ? undefined : this.#hold(record);
+    if (tooMuch !== undefined) return tooMuch;
     const isSoa = record.type === Type.SOA;
     if (isSoa && !equalNames(record.name, apex)) return 'a SOA record below the apex';
     switch (this.#state) {
@@ -138,6 +147,16 @@ export class TransferReader {
       default:
         return isSoa ? this.#soaOfDifference(record) : this.#ofDifference(record);
     }
+  }
+
+  /** @returns why no more of differences is taken */
+  #hold(record: ResourceRecord): string | undefined {
+    const held = this.#held;
+    const { octets, records } = this.limits.differences ?? MOST_OF_DIFFERENCES;
+    held.records++;
+    held.octets += recordOctets(record);
+    if (held.records > records) return this.#wholeOnly(`differences of more than ${records} records`);
+    return held.octets > octets ? this.#wholeOnly(`differences of more than ${octets} octets`) : undefined;
   }
 
   /** It tells what the transfer is (RFC 1995 section 4). */

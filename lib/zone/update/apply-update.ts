@@ -1,10 +1,10 @@
 // What a dynamic update does to a zone (RFC 2136 sections 3.2 and 3.4): prerequisites hold or not, changes are made one after
 // the other by their odd rules, and the serial goes up where something has changed. The zone itself stays as it is.
-import { sameOctets } from '../../base/octets.js';
 import { Class, Rcode, Type } from '../../wire/iana.js';
 import type { ResourceRecord } from '../../wire/message.js';
 import { foldedName, foldName, nameKey } from '../../wire/name.js';
-import { isSameRdata, rdataKey } from '../../wire/rdata-layout.js';
+import { rdataKey } from '../../wire/rdata-layout.js';
+import { without } from '../name-records.js';
 import { isNewer, serialAfter } from '../serial.js';
 import { serialOf, withSerial } from '../soa.js';
 import type { Difference } from '../transfer/difference.js';
@@ -46,10 +46,65 @@ export function applyUpdate(
   return { rcode: Rcode.NOERROR, difference: updating.difference() };
 }
 
-/** A name that is looked at: what it had, and what it has. */
-interface Name {
-  readonly before: readonly ResourceRecord[];
-  records: ResourceRecord[];
+/** The records of a name of one type. */
+interface RecordSet {
+  /** By their data. */
+  readonly records: Map<string, ResourceRecord>;
+  /** What they all have by now (RFC 2181 section 5.2); undefined: each its own. */
+  ttl: number | undefined;
+}
+
+/** A name that is looked at: what it had, and what it has. Each change costs the same, however many records there are. */
+class Name {
+  readonly #sets = new Map<number, RecordSet>();
+
+  constructor(readonly before: readonly ResourceRecord[]) {
+    for (const one of before) this.#made(one.type).records.set(rdataKey(one.type, one.data), one);
+  }
+
+  #made(type: number): RecordSet {
+    let set = this.#sets.get(type);
+    if (set === undefined) this.#sets.set(type, (set = { records: new Map(), ttl: undefined }));
+    return set;
+  }
+
+  has(type: number): boolean {
+    return type === Type.ANY ? this.#sets.size > 0 : this.#sets.has(type);
+  }
+  /** Records of another type than an alias. */
+  get hasData(): boolean {
+    return this.#sets.size > (this.#sets.has(Type.CNAME) ? 1 : 0);
+  }
+  get types(): number[] {
+    return [...this.#sets.keys()];
+  }
+  /** Keys of the data that it has of a type. */
+  keysOf(type: number): ReadonlyMap<string, ResourceRecord> | undefined {
+    return this.#sets.get(type)?.records;
+  }
+
+  put(record: ResourceRecord): void {
+    const { type, ttl, data } = record;
+    const set = this.#made(type);
+    const key = rdataKey(type, data);
+    if (type === Type.CNAME || type === Type.DNAME) set.records.clear();
+    set.records.set(key, record);
+    set.ttl = ttl;
+  }
+  removeSet(type: number): void {
+    this.#sets.delete(type);
+  }
+  remove(type: number, data: Uint8Array): void {
+    const set = this.#sets.get(type);
+    set?.records.delete(rdataKey(type, data));
+    if (set?.records.size === 0) this.#sets.delete(type);
+  }
+
+  get records(): ResourceRecord[] {
+    return [...this.#sets.values()].flatMap(({ records, ttl }) =>
+      Array.from(records.values(), one => (ttl === undefined || one.ttl === ttl ? one : { ...one, ttl })),
+    );
+  }
 }
 
 class Updating {
@@ -70,16 +125,15 @@ class Updating {
       const cut = labelsAbove(this.zone.apex, folded, 0, folded.length);
       const node = this.zone.find(folded, 0, cut);
       const before = node < 0 ? [] : this.zone.recordsOf(node).filter(({ type }) => type !== Type.SOA);
-      this.#names.set(key, (one = { before, records: [...before] }));
+      this.#names.set(key, (one = new Name(before)));
     }
     return one;
   }
   #isApex = (name: Uint8Array): boolean => nameKey(foldedName(name)) === this.#apexKey;
   /** With the SOA, which is kept apart. */
   #has(name: Uint8Array, type: number): boolean {
-    const { records } = this.#at(name);
-    if (this.#isApex(name) && (type === Type.ANY || type === Type.SOA)) return true;
-    return type === Type.ANY ? records.length > 0 : records.some(one => one.type === type);
+    const isSoas = this.#isApex(name) && (type === Type.ANY || type === Type.SOA);
+    return isSoas || this.#at(name).has(type);
   }
 
   /** The rcode of the first prerequisite that does not hold (RFC 2136 section 3.2); 0: all do. */
@@ -104,10 +158,10 @@ class Updating {
   /** Whether these are all the records of their name and type, TTLs aside. */
   #isSet(set: readonly UpdateRecord[]): boolean {
     const [{ name, type }] = set;
-    const { records } = this.#at(name);
-    const own = type === Type.SOA && this.#isApex(name) ? [this.#soa] : records.filter(one => one.type === type);
     const keys = new Set(set.map(one => rdataKey(type, one.data)));
-    return own.length === keys.size && own.every(one => keys.has(rdataKey(type, one.data)));
+    if (type === Type.SOA && this.#isApex(name)) return keys.size === 1 && keys.has(rdataKey(type, this.#soa.data));
+    const own = this.#at(name).keysOf(type);
+    return own?.size === keys.size && [...keys].every(key => own.has(key));
   }
 
   /** RFC 2136 section 3.4.2. */
@@ -124,56 +178,41 @@ class Updating {
       return;
     }
     const at = this.#at(name);
-    const others = at.records.some(one => one.type !== type && one.type !== Type.CNAME);
     // Whoever is there first stays: no alias beside other data (section 3.4.2.2).
-    if (type === Type.CNAME ? others || this.#isApex(name) : at.records.some(one => one.type === Type.CNAME)) return;
-    const isOne = type === Type.CNAME || type === Type.DNAME;
-    const left = at.records.filter(one => one.type !== type || (!isOne && !isSameRdata(type, one.data, data)));
-    // The records of a set have one TTL (RFC 2181 section 5.2).
-    at.records = [...left.map(one => (one.type === type && one.ttl !== ttl ? { ...one, ttl } : one)), record];
+    if (type === Type.CNAME ? at.hasData || this.#isApex(name) : at.has(Type.CNAME)) return;
+    at.put(record);
   }
 
   #removeSets({ name, type }: UpdateRecord): void {
     const at = this.#at(name);
     const isApex = this.#isApex(name);
-    at.records = at.records.filter(one => {
-      const isMeant = type === Type.ANY || one.type === type;
-      return !isMeant || (isApex && one.type === Type.NS);
-    });
+    for (const one of type === Type.ANY ? at.types : [type]) if (!isApex || one !== Type.NS) at.removeSet(one);
   }
 
   #remove({ name, type, data }: UpdateRecord): void {
     const at = this.#at(name);
-    const left = at.records.filter(one => one.type !== type || !isSameRdata(type, one.data, data));
-    const isLastNs = type === Type.NS && this.#isApex(name) && !left.some(one => one.type === Type.NS);
-    if (!isLastNs) at.records = left;
+    const own = at.keysOf(type);
+    const isLastNs = type === Type.NS && this.#isApex(name) && own?.size === 1;
+    if (!isLastNs) at.remove(type, data);
   }
 
   difference(): Difference | undefined {
     const deleted: ResourceRecord[] = [];
     const added: ResourceRecord[] = [];
     for (const { before, records } of this.#names.values()) {
-      deleted.push(...without(before, records));
-      added.push(...without(records, before));
+      for (const one of without(before, records)) deleted.push(one);
+      for (const one of without(records, before)) added.push(one);
     }
     const { soa } = this.zone;
     const hasOwnSoa = serialOf(this.#soa) !== serialOf(soa);
     if (!hasOwnSoa && deleted.length === 0 && added.length === 0) return undefined;
     // A digest of what the zone was would have whoever checks it refuse what it is (RFC 8976 section 4).
-    const apex = this.#at(this.zone.apex);
-    if (apex.records.every(one => !isDigest(one) || apex.before.includes(one))) {
-      deleted.push(...apex.records.filter(isDigest));
-    }
+    const { before, records } = this.#at(this.zone.apex);
+    const digests = records.filter(isDigest);
+    if (without(digests, before).length === 0) for (const one of digests) deleted.push(one);
     const after = hasOwnSoa ? this.#soa : withSerial(soa, serialAfter(serialOf(soa)));
     return { before: soa, after, deleted, added };
   }
 }
 
 const isDigest = ({ type }: ResourceRecord): boolean => type === Type.ZONEMD;
-
-/** Those of the one that the other has not; with another TTL, or in other letters, it is another one. */
-function without(records: readonly ResourceRecord[], others: readonly ResourceRecord[]): ResourceRecord[] {
-  return records.filter(
-    one => !others.some(other => other.type === one.type && other.ttl === one.ttl && sameOctets(other.data, one.data)),
-  );
-}

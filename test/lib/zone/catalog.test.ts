@@ -114,7 +114,7 @@ describe('a consumer', () => {
         made,
         keys: new TsigKeys(),
         folder: undefined,
-        limits: { maxRecords: 1000, maxOctets: 1e6, transferOctets: 1e6, transferMs: 60_000 },
+        limits: { maxRecords: 2000, maxOctets: 1e6, transferOctets: 1e6, transferMs: 60_000 },
         journalLimits: { versions: 10, octets: 1e6 },
       });
     const turns = async (): Promise<void> => {
@@ -159,6 +159,20 @@ describe('a consumer', () => {
     expect([serialWith('a', 'b'), serialWith('a') - first, serialWith('a', 'c') - first]).toEqual([first, 1, 2]);
     expect(one.transfers.find(encodeName('made'))!.journal.versions).toBe(2);
     expect(one.names()).toEqual([]);
+  });
+  test('does not read a catalog of more records than its zones may need', async () => {
+    const one = await start(catalogOf('catalog', { maxMembers: 1 }));
+    one.primary.serve(zone('one'));
+    const text = { ...record('x.catalog', 'TXT', '"x"') };
+    const many = Array.from({ length: 990 }, (_, i) => ({ ...text, data: Uint8Array.of(2, i >> 8, i & 0xff) }));
+    const properties = Array.from({ length: 40 }, (_, i) => record(`p${i}.a.zones.catalog`, 'TXT', '"x"'));
+    one.primary.serve(zoneOf([...head(1), member('a', 'one'), ...many, ...properties], 'catalog'));
+    one.use();
+    await one.turns();
+    expect(one.names()).toEqual([]);
+    expect(one.log.some(line => line.includes('more than 1016 records'))).toBe(true);
+    await one.catalog([...head(2), member('a', 'one'), ...many]);
+    expect(one.names()).toEqual(['one.']);
   });
   test('keeps all zones while the catalog is broken', async () => {
     const one = await start(catalogOf('catalog'));

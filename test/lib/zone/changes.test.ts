@@ -145,3 +145,59 @@ describe('changes to a zone', () => {
     }
   });
 });
+
+describe('a name of many records', () => {
+  const COUNT = 10_000;
+  const many = (second: number): ResourceRecord[] =>
+    Array.from({ length: COUNT }, (_, i) => ({
+      ...record('many.example', 'A', '192.0.2.1'),
+      data: Uint8Array.of(10, second, i >> 8, i & 0xff),
+    }));
+
+  test('changes, and is compared, at the price of as many names', () => {
+    const zone = zoneOf([soa(1), ...many(1)]);
+    const changed = changeZone(zone, { removed: [soa(1), ...many(1)], added: [soa(2), ...many(2)] });
+    const fresh = zoneOf([soa(2), ...many(2)]);
+    expect(texts(changed.records())).toEqual(texts(fresh.records()));
+    for (const after of [changed, fresh]) {
+      const { removed, added } = differenceOf(zone, after);
+      expect([removed.length, added.length]).toEqual([COUNT + 1, COUNT + 1]);
+    }
+    const gone = { removed: [many(1)[0]], added: [] };
+    expect(() => changeZone(changed, gone)).toThrow(/which is not there and was to be taken away/);
+    expect(() => changeZone(changed, { removed: [], added: [many(2)[7]] })).toThrow(/to be added and is there/);
+  }, 60_000);
+
+  test('has 65535 at the most, whatever their types', () => {
+    const builder = new ZoneBuilder(apex);
+    builder.add(soa(1));
+    const one = record('many.example', 'A', '192.0.2.1');
+    for (let i = 0; i < 65_536; i++) {
+      builder.add({ ...one, type: 1000 + (i % 100), data: Uint8Array.of(i >> 8, i & 0xff) });
+    }
+    expect(() => builder.build()).toThrow('many.example.: more than 65535 records');
+  });
+
+  test('is packed in steps that other names have their turns between', () => {
+    const builder = new ZoneBuilder(apex);
+    for (let name = 0; name < 20; name++) {
+      const one = record(`n${name}.example`, 'A', '192.0.2.1');
+      for (let i = 0; i < 3000; i++) builder.add({ ...one, data: Uint8Array.of(10, 0, i >> 8, i & 0xff) });
+    }
+    let steps = 0;
+    for (const building = builder.building(); building.next().done !== true;) steps++;
+    expect(steps).toBeGreaterThanOrEqual(20);
+  });
+});
+
+test('names that are there because of others count as octets, too', () => {
+  const limits = { maxRecords: 1e6, maxOctets: 200_000 };
+  const builder = new ZoneBuilder(apex, limits);
+  const one = record('x.example', 'A', '192.0.2.1');
+  const deep = (i: number): Uint8Array =>
+    encodeName(`${`${(i % 10).toString()}.`.repeat(60)}${i.toString(36)}.example`);
+  const all = (): void => {
+    for (let i = 0; i < 1000; i++) builder.add({ ...one, name: deep(i) });
+  };
+  expect(all).toThrow('zone example.: more than 200000 octets');
+});

@@ -91,4 +91,11 @@ describe('a notification', () => {
     for (let i = 0; i < zones; i++) setting.answer(i);
     expect([setting.sent.length, setting.notifier.pending]).toEqual([zones, 0]);
   });
+  test('of one zone of as many is forgotten at the price of that one', () => {
+    const setting = new Setting();
+    const apexes = Array.from({ length: 50_000 }, (_, i) => encodeName(`z${i}`));
+    for (const one of apexes) setting.notifier.notify(one, soa(1), [peer(1)]);
+    for (const one of apexes.slice(1)) setting.notifier.forget(one);
+    expect(setting.notifier.pending).toBe(1);
+  }, 20_000);
 });

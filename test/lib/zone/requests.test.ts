@@ -465,6 +465,24 @@ describe('an update (RFC 2136)', () => {
     await setting.ask(setting.signed(update([digest('bb')])).message);
     expect(setting.zone.recordsAt(setting.zone.apexNode, Type.ZONEMD).map(one => one.data[6])).toContain(0xbb);
   });
+  test('of a name of many records costs what it changes, whatever TTLs it brings', async () => {
+    const setting = new Setting({ allowUpdate: [RULE] });
+    const text = (i: number, ttl: number) => ({
+      ...record('www.example', 'TXT', '"x"', ttl),
+      data: Uint8Array.of(2, i >> 8, i & 0xff),
+    });
+    const range = (from: number, to: number, ttlOf = (_: number) => 60) =>
+      Array.from({ length: to - from }, (_, i) => text(from + i, ttlOf(i)));
+    setting.zone = smallZone(1, ...range(0, 40_000));
+    const changes = range(40_000, 43_000, i => 60 + (i % 2));
+    expect((await setting.ask(setting.signed(update(changes)).message)).rcode).toBe(0);
+    const { zone } = setting;
+    const node = zone.find(encodeName('www'), 0, 4);
+    const now = zone.recordsAt(node, Type.TXT);
+    expect([now.length, new Set(now.map(one => one.ttl))]).toEqual([43_000, new Set([61])]);
+    await setting.ask(setting.signed(update(changes.map(none))).message);
+    expect(setting.zone.recordsAt(setting.zone.find(encodeName('www'), 0, 4), Type.TXT).length).toBe(40_000);
+  });
   test('of a zone that is signed is REFUSED: nobody here can sign it anew', async () => {
     const setting = new Setting({ allowUpdate: [RULE] });
     setting.zone = zoneOf([

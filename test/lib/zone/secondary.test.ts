@@ -352,6 +352,17 @@ test('questions over TLS are padded (RFC 8467), and others are not', async () =>
   expect([lengths[0] < 128, lengths[1]]).toEqual([true, 128]);
 });
 
+test('a zone whose NSEC3 has more iterations than are served is not taken', async () => {
+  const setting = new Setting();
+  setting.primary.serve(smallZone(1, record('example', 'NSEC3PARAM', '1 0 65535 ab')));
+  await setting.start();
+  expect(setting.serial).toBe(undefined);
+  expect(setting.report.problem).toBe('zone example. 1: NSEC3 of 65535 iterations, more than 500');
+  setting.primary.serve(smallZone(2, record('example', 'NSEC3PARAM', '1 0 500 ab')));
+  await setting.wait(30);
+  expect(setting.serial).toBe(2);
+});
+
 describe('a notification (RFC 1996)', () => {
   const notify = (setting: Setting, address = '192.0.2.1', serial?: number): void =>
     setting.transfers.find(apex)!.source!.notified({ address, isEncrypted: false }, serial);
@@ -393,6 +404,36 @@ describe('a notification (RFC 1996)', () => {
     notify(setting, '192.0.2.1', 99);
     await setting.wait(60);
     expect(setting.primary.asked).toEqual(['AXFR', 'SOA']);
+  });
+  test('that leads to nothing new asks again after a second, then two, and so on: its sender may be made up', async () => {
+    const setting = new Setting();
+    setting.primary.serve(smallZone(5));
+    await setting.start();
+    for (let i = 0; i < 400; i++) {
+      notify(setting);
+      await setting.wait(0.1);
+    }
+    // At 0, 1, 3, 7, 15 and 31 seconds.
+    expect(setting.primary.asked).toEqual(['AXFR', ...Array.from({ length: 6 }, () => 'SOA')]);
+    setting.primary.serve(smallZone(6));
+    await setting.wait(30);
+    expect(setting.serial).toBe(6);
+    // With news there is no pause.
+    setting.primary.serve(smallZone(7));
+    notify(setting);
+    await setting.turns();
+    expect(setting.serial).toBe(7);
+  });
+  test('that leads to a primary that fails does so no more often', async () => {
+    const setting = new Setting();
+    setting.primary.serve(smallZone(5));
+    await setting.start();
+    setting.primary.zones.clear();
+    for (let i = 0; i < 25; i++) {
+      notify(setting);
+      await setting.wait(0.1);
+    }
+    expect(setting.log.filter(line => line.startsWith('a zone cannot be had')).length).toBe(2);
   });
   test('is taken from primaries and whom the rules name, and from nobody else', async () => {
     const setting = new Setting();

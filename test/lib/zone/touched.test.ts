@@ -48,6 +48,22 @@ test('a name that comes or goes touches what lies below the highest that does, a
   expect(touched(zone, ['x.y.z 60 A 192.0.2.5'], [])).toEqual(['below z.example.']);
   expect(touched(zone, [], ['gone 60 A 192.0.2.1'])).toEqual(['below gone.example.', 'd.example.']);
 });
+test('long chains of aliases are followed, and none that lead elsewhere', () => {
+  const chain = Array.from({ length: 40 }, (_, i) => `n${i} 60 CNAME ${i === 0 ? 'nowhere' : `n${i - 1}`}`);
+  const others = Array.from({ length: 200 }, (_, i) => `o${i} 60 CNAME other${i}`);
+  const base = loadZone(Buffer.from(`${TEXT}${[...chain, ...others].join('\n')}\n`), { apex, file: 'zone' }).zone!;
+  const found = touched(base, [], ['nowhere 60 A 192.0.2.1']);
+  expect(found.length).toBe(41);
+  expect(found).toContain('n39.example.');
+  expect(touched(base, [], ['other7 60 A 192.0.2.1'])).toEqual(['below other7.example.', 'o7.example.']);
+});
+test('aliases of many aliases are touched, as far as all of them are named', () => {
+  const direct = Array.from({ length: 40 }, (_, i) => `n${i} 60 CNAME a`);
+  const base = loadZone(Buffer.from(`${TEXT}${direct.join('\n')}\nfar 60 CNAME n7\n`), { apex, file: 'zone' }).zone!;
+  const found = touched(base, ['a 60 A 192.0.2.2'], ['a 60 A 192.0.2.9']);
+  expect(found.length).toBe(44);
+  expect(found).toContain('far.example.');
+});
 test('a wildcard touches all that it may stand for, glue its cut, a cut what lies below it', () => {
   expect(touched(zone, ['*.w 60 A 192.0.2.3'], ['*.w 60 A 192.0.2.4'])).toEqual(['below w.example.']);
   expect(touched(zone, ['ns.sub 60 A 192.0.2.4'], ['ns.sub 60 A 192.0.2.5'])).toEqual(['below sub.example.']);

@@ -54,7 +54,7 @@ function read(
   question: typeof AXFR | typeof IXFR,
   ours: number | undefined,
   messages: readonly Uint8Array[],
-  limits = LIMITS,
+  limits: ConstructorParameters<typeof TransferReader>[3] = LIMITS,
 ) {
   const sink = sinkOf();
   const reader = new TransferReader(
@@ -392,4 +392,23 @@ describe.skipIf(folder === undefined)('versions of other people’s zones', () =
       expect(texts(applied.zone.records())).toEqual(texts(last.records()));
     }
   });
+});
+
+test('differences of more than is held at a time are given up for all of the zone', () => {
+  const records = [soa(5), soa(3), host(1), soa(4), host(2), soa(4), soa(5), host(3), soa(5)];
+  const readWithin = (differences: { octets: number; records: number }) =>
+    read(IXFR, 3, messagesWith(IXFR, records, 2), { ...LIMITS, differences }).step;
+  expect(outcomeOf(readWithin({ octets: 1000, records: 8 }))).toMatchObject({ kind: 'differences' });
+  expect(failureOf(readWithin({ octets: 1000, records: 5 }))).toBe(
+    'differences of more than 5 records (all of it may be had)',
+  );
+  expect(failureOf(readWithin({ octets: 100, records: 8 }))).toBe(
+    'differences of more than 100 octets (all of it may be had)',
+  );
+  // Of a whole zone nothing is held.
+  const whole = read(IXFR, 3, messagesWith(IXFR, [...large.records(), large.soa]), {
+    ...LIMITS,
+    differences: { octets: 100, records: 5 },
+  });
+  expect(outcomeOf(whole.step)).toMatchObject({ kind: 'whole' });
 });

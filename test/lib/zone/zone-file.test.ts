@@ -286,3 +286,18 @@ test('a zone that is written reads back as it was', () => {
   expect([...again.zone!.records()].map(recordText)).toEqual([...zone!.records()].map(recordText));
   expect([...zoneText(again.zone!)].join('')).toBe(text);
 });
+
+test('many $GENERATE are read as quickly as many records, and still say where they are wrong', () => {
+  const line = '$GENERATE 1-1 a A 192.0.2.1\n';
+  const { records, problems: found } = read(`${line.repeat(60_000)}$GENERATE 1-2 a A 192.0.2.x\n`, 60);
+  expect(records.length).toBe(60_000);
+  expect(found).toEqual([expect.stringMatching(/^zone:60001:1: error: /)]);
+}, 60_000);
+
+test('NSEC3 of more iterations than RFC 5155 has for common keys is refused: whoever asks pays nothing for them', () => {
+  const of = (iterations: number): string[] => problems(`${HEAD}@ NSEC3PARAM 1 0 ${iterations} ab\n`);
+  expect(of(500)).toEqual([]);
+  expect(of(501)).toEqual([
+    'zone: error: example. NSEC3PARAM: 501 iterations, expected at most 500 (RFC 5155 section 10.3), and better 0 (RFC 9276 section 3.1)',
+  ]);
+});
