@@ -37,8 +37,11 @@ export function optionError(option: string, value: unknown, expected: string): S
   return new ShardnsError('ERR_SHARDNS_OPTION', `${option}: expected ${expected}, got ${show(value)}`);
 }
 
-/** Who is named in a URL, with a password. */
-const CREDENTIALS = /:\/\/[^/@\s"']*@/g;
+/**
+ * Who is named in a URL, with a password: up to the last @ of the part before its path, and where what follows a colon is no
+ * port, up to the last @ at all. A password that should have been escaped, and has a slash in it, is not shown either.
+ */
+const CREDENTIALS = /:\/\/(?:[^/?#@\s:]*:(?!\d{0,5}(?:[/?#\s"',\]]|$))(?:(?!:\/\/)\S)*|[^/?#\s]*)@/g;
 
 /** Text whose URLs name no user and no password. */
 export const withoutCredentials = (text: string): string => text.replace(CREDENTIALS, '://');
