@@ -35,6 +35,8 @@ const COMMAND_MS = 2000;
 const RENEWALS = 6;
 /** Between looks at a stream that has nothing, from the first to the longest. */
 const IDLE_MS = { first: 5, most: 100 } as const;
+/** How often, while nothing is at hand, it is looked whether something was given and has not come. */
+const LOOK_BACK_MS = 5000;
 /** Where Redis could not be asked. */
 const RETRY_MS = 250;
 const RENEW =
@@ -90,6 +92,7 @@ export class DurablePartition {
   /** It is told once that the stream cannot be read, until it can, and once that something in it cannot. */
   #told = false;
   #toldOfUnreadable = false;
+  #lookedBackMs = -Infinity;
   /** Entries that are done, and not taken out of the stream yet. */
   #done: string[] = [];
   #acknowledging = false;
@@ -267,12 +270,23 @@ export class DurablePartition {
     if (entries.length > 0) this.#last = idText(entries[entries.length - 1].id);
     if (this.#from === '>') {
       for (const one of entries) this.#take(one, writer);
+      if (entries.length === 0) this.#lookBack(writer);
       return;
     }
     this.#from = entries.length > 0 ? this.#last : '>';
     if (this.#left === undefined) for (const one of entries) this.#take(one, writer);
     else if (entries.length > 0) this.#left.push(...entries);
     else this.#takeLeft(this.#left, writer);
+  }
+
+  /** A command that was lost may have reached Redis much later, which has given to nobody what it asked for. */
+  #lookBack({ counts }: Writer<unknown>): void {
+    const now = this.parts.clock.nowMs();
+    const isAtHand = counts.queued > 0 || this.#done.length > 0 || this.#acknowledging;
+    if (isAtHand || now - this.#lookedBackMs < LOOK_BACK_MS) return;
+    this.#lookedBackMs = now;
+    this.#from = NOTHING;
+    this.#left = [];
   }
 
   /**
@@ -284,9 +298,9 @@ export class DurablePartition {
     for (const entry of left) {
       const write = this.#readWrite(entry);
       const id = write === undefined ? idText(entry.id) : this.parts.idOf(write);
-      const before = latest.get(id);
-      const names = before === undefined ? [] : [...before.before, idText(before.entry.id)];
-      latest.set(id, { entry, before: names });
+      const { before, entry: earlier } = latest.get(id) ?? { before: [], entry: undefined };
+      if (earlier !== undefined) before.push(idText(earlier.id));
+      latest.set(id, { entry, before });
     }
     this.#left = undefined;
     for (const { entry, before } of latest.values()) this.#take(entry, writer, before);
@@ -313,7 +327,7 @@ export class DurablePartition {
     writer.add(this.parts.idOf(write), write).then(done, done);
   }
 
-  /** Another secret or another codec may be able to. Where it cannot be kept, it comes again with the next lease. */
+  /** Another secret or another codec may be able to. Where it cannot be kept, it is read again. */
   #keepUnreadable({ id, values }: Entry, done: () => void): void {
     const { stream } = this;
     // Nothing is left of one that was deleted after it was given.
@@ -321,7 +335,6 @@ export class DurablePartition {
       done();
       return;
     }
-    this.stats.unreadable++;
     const kept = `${stream}:unreadable`;
     if (!this.#toldOfUnreadable) {
       this.#toldOfUnreadable = true;
@@ -329,7 +342,13 @@ export class DurablePartition {
       this.parts.log.error({ stream, id: idText(id), kept }, why);
     }
     const fields = values.flatMap(value => ['w', value]);
-    this.#call(kept, ['XADD', kept, 'MAXLEN', '~', String(MOST_UNREADABLE), '*', ...fields]).then(done, () => {});
+    this.#call(kept, ['XADD', kept, 'MAXLEN', '~', String(MOST_UNREADABLE), '*', ...fields]).then(
+      () => {
+        this.stats.unreadable++;
+        done();
+      },
+      () => {},
+    );
   }
 
   #finish(id: string): void {

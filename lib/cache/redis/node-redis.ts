@@ -91,7 +91,8 @@ function cluster(redis: Library, options: RedisOptions): RedisClient {
   const byTls = places.some(({ tls }) => tls);
   const client = redis.createCluster({
     RESP: 2,
-    rootNodes: places.map(place => ({ socket: socket(place) })),
+    // One that takes connections and says nothing would be waited for when nobody wants the client any more.
+    rootNodes: places.map(place => ({ socket: { ...socket(place), socketTimeout: CONNECT_MS } })),
     defaults: {
       disableOfflineQueue: true,
       maintNotifications: 'disabled',
@@ -105,6 +106,10 @@ function cluster(redis: Library, options: RedisOptions): RedisClient {
     commandOptions: commandOptions(redis),
   } as Parameters<Library['createCluster']>[0]);
   client.on('error', () => {}); // told by the commands that fail
+  // A program may end whatever is connected.
+  client.on('node-connect', ({ host, port }: { host: string; port: number }) =>
+    client.nodeByAddress.get(`${host}:${port}`)?.client?.unref(),
+  );
   return {
     spreads: true,
     connect: async () => {

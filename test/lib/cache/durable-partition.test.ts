@@ -121,6 +121,18 @@ describe('a stream of writes', () => {
     expect(left()).toBe(0);
   });
 
+  test('that Redis has given to nobody, long after it was asked, is found', async () => {
+    const one = await holder();
+    await clock.advance(200);
+    await one.add('k', 'given');
+    // As if an earlier command had come only now.
+    const [{ id }] = redis.streams.get(STREAM)!;
+    Object.assign(redis.groups.get(STREAM)!, { last: id, given: new Map([[id.join('-'), id]]) });
+    await clock.advance(10_000);
+    expect(written).toEqual(['k=given']);
+    expect(left()).toBe(0);
+  });
+
   test('that takes too long to read is read in smaller pieces', async () => {
     const one = await holder();
     await clock.advance(200);
