@@ -203,7 +203,7 @@ export class DurablePartition {
     this.#from = this.#last = NOTHING;
     this.#left = [];
     this.#toldOfUnreadable = false;
-    const writer = this.parts.makeWriter(() => this.writer === writer && this.#mayCall());
+    const writer: Writer<unknown> = this.parts.makeWriter(() => this.writer === writer && this.#mayCall());
     this.writer = writer;
     this.wake();
   }
@@ -298,8 +298,9 @@ export class DurablePartition {
     for (const entry of left) {
       const write = this.#readWrite(entry);
       const id = write === undefined ? idText(entry.id) : this.parts.idOf(write);
-      const { before, entry: earlier } = latest.get(id) ?? { before: [], entry: undefined };
-      if (earlier !== undefined) before.push(idText(earlier.id));
+      const earlier = latest.get(id);
+      const before = earlier?.before ?? [];
+      if (earlier !== undefined) before.push(idText(earlier.entry.id));
       latest.set(id, { entry, before });
     }
     this.#left = undefined;

@@ -39,7 +39,7 @@ export function entriesOf(reply: RedisReply | undefined): Entry[] {
     const id = parseId(given);
     if (id === undefined) return [];
     const values = Array.isArray(fields) ? (fields as RedisReply[]).slice(0, MOST_FIELDS).filter((_, i) => i % 2 === 1) : [];
-    return [{ id, values: values.filter(value => Buffer.isBuffer(value)) }];
+    return [{ id, values: values.filter((value): value is Buffer => Buffer.isBuffer(value)) }];
   });
 }
 

@@ -39,7 +39,7 @@ describe('a stream of writes', () => {
   });
 
   const toStore: WriteBatch<string> = batch => {
-    for (const { key, value } of batch) written.push(`${key.toString()}=${value}`);
+    for (const { key, value } of batch) written.push(`${key as string}=${value}`);
   };
   /** One process. */
   async function holder({ secrets = secret('a'), store = toStore, codec = CODECS.utf8, retries = 5 } = {}) {
