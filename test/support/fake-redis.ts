@@ -233,11 +233,7 @@ export class FakeRedis {
     this.groups.set(key, { last: [0, 0], given: new Map() });
     return 'OK';
   }
-  #xreadgroup(
-    command: readonly string[],
-    resolve: (reply: RedisReply) => void,
-    reject: (error: Error) => void,
-  ): void {
+  #xreadgroup(command: readonly string[], resolve: (reply: RedisReply) => void, reject: (error: Error) => void): void {
     const [key, from] = command.slice(command.indexOf('STREAMS') + 1);
     const count = Number(command[command.indexOf('COUNT') + 1]);
     const group = this.groups.get(key);

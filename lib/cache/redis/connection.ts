@@ -199,7 +199,10 @@ export class RedisConnection {
     if (client !== this.#client || client.spreads) return;
     if (now - this.#replacedAt < CONNECTION_LIMITS.replaceReadOnlyMs) return;
     this.#replacedAt = now;
-    this.#lost(client, new ShardnsError('ERR_SHARDNS_UPSTREAM', `${this.parts.label} is a replica: it takes no writes`));
+    this.#lost(
+      client,
+      new ShardnsError('ERR_SHARDNS_UPSTREAM', `${this.parts.label} is a replica: it takes no writes`),
+    );
   }
 
   #lost(client: RedisClient, error: unknown): void {

@@ -100,9 +100,7 @@ export class Sealer {
    */
   sealForAll(key: Uint8Array, fields: FrameFields, body: Uint8Array): Buffer[] {
     const { all } = this.#secrets;
-    return all.length === 0
-      ? [this.seal(key, fields, body)]
-      : all.map(secret => this.#seal(secret, key, fields, body));
+    return all.length === 0 ? [this.seal(key, fields, body)] : all.map(secret => this.#seal(secret, key, fields, body));
   }
   /** The first of them that can be opened; never throws. */
   openAny(key: Uint8Array, frames: readonly Buffer[]): Frame | FrameRefusal {

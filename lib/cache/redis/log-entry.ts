@@ -38,7 +38,9 @@ export function entriesOf(reply: RedisReply | undefined): Entry[] {
     const [given, fields] = one as RedisReply[];
     const id = parseId(given);
     if (id === undefined) return [];
-    const values = Array.isArray(fields) ? (fields as RedisReply[]).slice(0, MOST_FIELDS).filter((_, i) => i % 2 === 1) : [];
+    const values = Array.isArray(fields)
+      ? (fields as RedisReply[]).slice(0, MOST_FIELDS).filter((_, i) => i % 2 === 1)
+      : [];
     return [{ id, values: values.filter((value): value is Buffer => Buffer.isBuffer(value)) }];
   });
 }

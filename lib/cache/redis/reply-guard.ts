@@ -61,11 +61,7 @@ export class ReplyGuard {
 
   #begin(type: number): void {
     const isKnown =
-      type === Type.string ||
-      type === Type.array ||
-      type === Type.text ||
-      type === Type.error ||
-      type === Type.number;
+      type === Type.string || type === Type.array || type === Type.text || type === Type.error || type === Type.number;
     if (!isKnown) this.break(`a type ${type}`);
     this.#type = type;
     this.#line = 0;

@@ -56,7 +56,14 @@ describe('a stream of writes', () => {
     connection.begin();
     await settle();
     const sealer = new Sealer({ secrets, encrypt: false });
-    const settings = readWriter<string>({ write: store, durable: true, leaseMs: LEASE_MS, timeoutMs: TIMEOUT_MS, retries, maxBackoffMs: 100 });
+    const settings = readWriter<string>({
+      write: store,
+      durable: true,
+      leaseMs: LEASE_MS,
+      timeoutMs: TIMEOUT_MS,
+      retries,
+      maxBackoffMs: 100,
+    });
     const partition = new DurablePartition(STREAM, {
       connection,
       ...shared,

@@ -194,7 +194,7 @@ describe('storage that fails', () => {
     expect(await send(own, 'second')).toBe(true);
   });
 
-  test('a snapshot of a time to come, by a clock that was wrong, is in nobody\'s way', async () => {
+  test("a snapshot of a time to come, by a clock that was wrong, is in nobody's way", async () => {
     wall = 10 * 365 * 86_400;
     stub.aheadMs = wall * 1000;
     for (const text of ['wrong 1', 'wrong 2', 'wrong 3']) {
@@ -208,7 +208,12 @@ describe('storage that fails', () => {
     wall = 2;
     expect(await send(store(), 'right 3')).toBe(true);
     expect(await loaded(store())).toBe('right 3');
-    expect([...stub.objects.values()].map(({ octets }) => octets.toString()).filter(one => !one.startsWith('{')).sort()).toEqual(['right 1', 'right 2', 'right 3']);
+    expect(
+      [...stub.objects.values()]
+        .map(({ octets }) => octets.toString())
+        .filter(one => !one.startsWith('{'))
+        .sort(),
+    ).toEqual(['right 1', 'right 2', 'right 3']);
   });
 
   test('a listing that never ends is given up', async () => {
