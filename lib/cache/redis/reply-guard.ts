@@ -128,7 +128,6 @@ export interface ReplyDecoder {
 /** From now on whatever is decoded is looked at first, and nothing is any more on a connection once anything was wrong. */
 export function guardReplies(decoder: { readonly prototype: ReplyDecoder }): void {
   const { prototype } = decoder;
-  // eslint-disable-next-line @typescript-eslint/unbound-method -- called with what they are of
   const { write, reset } = prototype;
   const guards = new WeakMap<ReplyDecoder, { guard: ReplyGuard; hasThrown: boolean }>();
   prototype.write = function (this: ReplyDecoder, chunk) {
