@@ -38,13 +38,13 @@ export function optionError(option: string, value: unknown, expected: string): S
 }
 
 /**
- * Who is named in a URL, with a password. In the URL of a Redis a password may stand as it is, with `/` and `#` in it: such
- * a URL is wrong, which is when it is shown.
+ * Who is named in a URL, with a password: up to the last @ of the part before its path, and where what follows a colon is no
+ * port, up to the last @ at all. A password that should have been escaped, and has a slash in it, is not shown either.
  */
-const CREDENTIALS = /(?<=\brediss?:\/\/).*@|(?<=:\/\/)[^/@\s"']*@/g;
+const CREDENTIALS = /:\/\/(?:[^/?#@\s:]*:(?!\d{0,5}(?:[/?#\s"',\]]|$))(?:(?!:\/\/)\S)*|[^/?#\s]*)@/g;
 
 /** Text whose URLs name no user and no password. */
-export const withoutCredentials = (text: string): string => text.replace(CREDENTIALS, '');
+export const withoutCredentials = (text: string): string => text.replace(CREDENTIALS, '://');
 
 /** A value in a message: short, free of control characters, and URLs without a user and a password. */
 export function show(value: unknown): string {

@@ -42,6 +42,10 @@ export class FakeClock implements Clock {
     }
     this.#now = until;
   }
+  /** Time that passes while nothing runs: of a process that was stopped. */
+  jump(ms: number): void {
+    this.#now += ms;
+  }
   get pendingTimers(): number {
     return this.#due.filter(due => !due.cancelled).length;
   }

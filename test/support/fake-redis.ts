@@ -11,6 +11,17 @@ const text = (argument: RedisArgument): string =>
   typeof argument === 'string' ? argument : argument.toString('latin1');
 const octets = (argument: RedisArgument): Buffer => (typeof argument === 'string' ? Buffer.from(argument) : argument);
 
+interface Item {
+  id: [number, number];
+  /** Of its fields. */
+  values: Buffer[];
+}
+/** Of those who read a stream together: up to where, and what was given and not acknowledged. */
+interface Group {
+  last: [number, number];
+  readonly given: Map<string, [number, number]>;
+}
+
 interface Blocked {
   key: string;
   run: () => boolean;
@@ -18,7 +29,9 @@ interface Blocked {
 
 export class FakeRedis {
   readonly values = new Map<string, Stored>();
-  readonly streams = new Map<string, { id: [number, number]; value: Buffer }[]>();
+  readonly streams = new Map<string, Item[]>();
+  /** One of each stream, whatever it is called. */
+  readonly groups = new Map<string, Group>();
   /** Every command that came, by its name. */
   readonly commands: string[] = [];
   /** Takes commands and answers none, as a process that is stopped. */
@@ -33,6 +46,10 @@ export class FakeRedis {
   nodeOf: ((key: string) => string) | undefined;
   /** Nodes that take commands and refuse them. */
   readonly downNodes = new Set<string>();
+  /** Whether a command is done and its answer never comes. */
+  loses: ((command: readonly string[]) => boolean) | undefined;
+  /** Whether XREAD waits for an entry, where it is asked to. */
+  waits = true;
   /** What each command takes longer than others. */
   slow: ((command: string) => number) | undefined;
   /** Its clock, ahead of the test's. */
@@ -72,6 +89,14 @@ export class FakeRedis {
             reject(new Error('connect ECONNREFUSED'));
             return;
           }
+          if (this.loses?.(command.map(text)) === true) {
+            this.#run(
+              command,
+              () => {},
+              () => {},
+            );
+            return;
+          }
           const run = (): void => this.#run(command, resolve, reject);
           const delayMs = this.delayMs + (this.slow?.(text(command[0])) ?? 0);
           if (delayMs === 0) run();
@@ -103,6 +128,7 @@ export class FakeRedis {
     this.down = true;
     this.values.clear();
     this.streams.clear();
+    this.groups.clear();
     this.cut();
   }
 
@@ -114,6 +140,7 @@ export class FakeRedis {
       return;
     }
     if (name === 'XREAD') this.#xread(command.map(text), resolve);
+    else if (name === 'XREADGROUP') this.#xreadgroup(command.map(text), resolve, reject);
     else resolve(this.#answer(name, command));
   }
 
@@ -138,7 +165,25 @@ export class FakeRedis {
         return [Buffer.from(String(Math.floor(now / 1000))), Buffer.from(String(Math.floor((now % 1000) * 1000)))];
       }
       case 'XADD':
-        return this.#xadd(key, Number(text(command[4])), octets(command[7]));
+        return this.#xadd(command);
+      case 'XGROUP':
+        return this.#xgroup(text(command[2]));
+      case 'XACK':
+        return command.slice(3).filter(id => this.groups.get(key)?.given.delete(text(id))).length;
+      case 'XDEL': {
+        const gone = new Set(command.slice(2).map(text));
+        const left = this.#stream(key).filter(({ id }) => !gone.has(id.join('-')));
+        this.streams.set(key, left);
+        return gone.size;
+      }
+      case 'EVAL': {
+        // Both of its scripts are about who holds a lease.
+        const [, script, , lease, token, ms] = command.map(text);
+        if (this.#get(lease)?.toString() !== token) return 0;
+        if (script.includes("'del'")) this.values.delete(lease);
+        else this.values.get(lease)!.untilMs = this.nowMs() + Number(ms);
+        return 1;
+      }
       case 'XLEN':
         return this.#stream(key).length;
       case 'XRANGE':
@@ -167,21 +212,57 @@ export class FakeRedis {
       ({ id }) => (from === '-' || order(id, at(from)) >= 0) && (to === '+' || order(id, at(to)) <= 0),
     );
   }
-  #xadd(key: string, most: number, value: Buffer): RedisReply {
+  #xadd(command: readonly RedisArgument[]): RedisReply {
+    const words = command.map(text);
+    const [, key] = words;
+    const fields = command.slice(words.indexOf('*') + 1);
+    const values = fields.filter((_, i) => i % 2 === 1).map(octets);
+    const most = words[2] === 'MAXLEN' ? Number(words[4]) : Infinity;
     const stream = this.#stream(key);
     const now = Math.floor(this.nowMs());
     const last = stream.at(-1)?.id ?? [0, 0];
     const id: [number, number] = now > last[0] ? [now, 0] : [last[0], last[1] + 1];
-    stream.push({ id, value });
+    stream.push({ id, values });
     if (stream.length > most) stream.splice(0, stream.length - most);
     for (const one of this.#blocked) if (one.key === key && one.run()) this.#blocked.delete(one);
     return Buffer.from(id.join('-'));
+  }
+  #xgroup(key: string): RedisReply {
+    if (this.groups.has(key)) throw new Error('BUSYGROUP Consumer Group name already exists');
+    this.#stream(key);
+    this.groups.set(key, { last: [0, 0], given: new Map() });
+    return 'OK';
+  }
+  #xreadgroup(command: readonly string[], resolve: (reply: RedisReply) => void, reject: (error: Error) => void): void {
+    const [key, from] = command.slice(command.indexOf('STREAMS') + 1);
+    const count = Number(command[command.indexOf('COUNT') + 1]);
+    const group = this.groups.get(key);
+    if (group === undefined) {
+      reject(new Error(`NOGROUP No such key '${key}' or consumer group`));
+      return;
+    }
+    const isAfter = (one: readonly number[], other: readonly number[]): boolean =>
+      one[0] > other[0] || (one[0] === other[0] && one[1] > other[1]);
+    const stream = this.#stream(key);
+    if (from === '>') {
+      const found = stream.filter(({ id }) => isAfter(id, group.last)).slice(0, count);
+      for (const { id } of found) group.given.set(id.join('-'), (group.last = id));
+      resolve(found.length === 0 ? null : [[Buffer.from(key), found.map(shown)]]);
+      return;
+    }
+    const [ms, sequence = 0] = from.split('-').map(Number);
+    const given = [...group.given.values()].filter(id => isAfter(id, [ms, sequence])).slice(0, count);
+    const itemOf = (id: readonly number[]): RedisReply => {
+      const item = stream.find(one => one.id.join('-') === id.join('-'));
+      return item === undefined ? [Buffer.from(id.join('-')), null] : shown(item);
+    };
+    resolve([[Buffer.from(key), given.map(itemOf)]]);
   }
   #xread(command: readonly string[], resolve: (reply: RedisReply) => void): void {
     const at = command.indexOf('STREAMS');
     const [key, from] = command.slice(at + 1);
     const count = Number(command[command.indexOf('COUNT') + 1]);
-    const block = command.includes('BLOCK') ? Number(command[command.indexOf('BLOCK') + 1]) : undefined;
+    const block = this.waits && command.includes('BLOCK') ? Number(command[command.indexOf('BLOCK') + 1]) : undefined;
     const [ms, sequence] = from.split('-').map(Number);
     const run = (): boolean => {
       const found = this.#stream(key).filter(({ id }) => id[0] > ms || (id[0] === ms && id[1] > sequence));
@@ -202,7 +283,7 @@ export class FakeRedis {
   }
 }
 
-const shown = ({ id, value }: { id: [number, number]; value: Buffer }): RedisReply => [
+const shown = ({ id, values }: Item): RedisReply => [
   Buffer.from(id.join('-')),
-  [Buffer.from('i'), value],
+  values.flatMap(value => [Buffer.from('i'), value]),
 ];

@@ -25,6 +25,8 @@ export class S3Stub {
   conditional = true;
   /** Keys in a page of a listing. */
   page = 1000;
+  /** What every listing is answered with. */
+  listing: string | undefined;
   /** How far its clock is ahead. */
   aheadMs = 0;
   readonly #server: Server;
@@ -116,6 +118,10 @@ export class S3Stub {
   }
 
   #list(response: ServerResponse, bucket: string, url: URL): void {
+    if (this.listing !== undefined) {
+      response.end(this.listing);
+      return;
+    }
     const begin = `${bucket}/${url.searchParams.get('prefix') ?? ''}`;
     const after = url.searchParams.get('continuation-token') ?? '';
     const keys = [...this.objects.keys()].filter(key => key.startsWith(begin) && key > after).sort();

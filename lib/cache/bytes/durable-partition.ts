@@ -2,14 +2,17 @@
 // store, what a holder before it has left over first. An entry leaves the stream when the store has it, or a later write of
 // its key, or when it is given up.
 //
-// A write may come to the store twice, never after a later one of its key: after the end of a lease its holder has
-// `timeoutMs` less than the lease to see that its call is over.
+// A write may come to the store twice, never after a later one of its key: no call begins in the last `timeoutMs` of a
+// lease, so that it is over, or told to end, before another one may write. What Redis has given and has not arrived is asked
+// for again before anything newer.
 //
-// Bounds: MOST_AT_HAND writes that are read and not written yet.
+// What cannot be read (of another secret or codec, or from nobody of this fleet) is kept beside the stream, for people.
+//
+// Bounds: MOST_AT_HAND writes that are read and not written yet; MOST_UNREADABLE that cannot be read.
 import type { Clock, Timer } from '../../base/clock.js';
 import type { Logger } from '../../base/log.js';
 import type { Random } from '../../base/random.js';
-import type { RedisReply } from '../redis/client.js';
+import type { RedisArgument, RedisReply } from '../redis/client.js';
 import type { RedisConnection } from '../redis/connection.js';
 import type { Sealer } from '../redis/frame.js';
 import { type Entry, idText, readEntries } from '../redis/log-entry.js';
@@ -17,6 +20,7 @@ import { type DurableWrite, readWrite } from './durable-entry.js';
 import type { Writer } from './writer.js';
 
 const GROUP = 'writers';
+const NOTHING = '0';
 /** One name for all who come after each other: what one has left is the next one's. */
 const CONSUMER = 'writer';
 const PER_READ = 500;
@@ -24,14 +28,24 @@ const PER_READ = 500;
 const MOST_AT_HAND = 2000;
 const MOST_OCTETS_AT_HAND = 16 * 1024 * 1024;
 const ACKNOWLEDGED_AT_ONCE = 500;
+/** About so many are kept of those that cannot be read, of each stream. */
+const MOST_UNREADABLE = 10_000;
 const COMMAND_MS = 2000;
+/** How often a lease is renewed while it lasts: half of it may have to be left when a call begins. */
+const RENEWALS = 6;
 /** Between looks at a stream that has nothing, from the first to the longest. */
 const IDLE_MS = { first: 5, most: 100 } as const;
+/** How often, while nothing is at hand, it is looked whether something was given and has not come. */
+const LOOK_BACK_MS = 5000;
 /** Where Redis could not be asked. */
 const RETRY_MS = 250;
 const RENEW =
   "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('pexpire',KEYS[1],ARGV[2]) else return 0 end";
 const GIVE_UP = "if redis.call('get',KEYS[1])==ARGV[1] then return redis.call('del',KEYS[1]) else return 0 end";
+
+const TAKEN = 'another instance writes what waits in the stream';
+const UNSURE = 'Redis has not said that this instance may go on writing what waits in the stream';
+const GONE = 'the stream of writes was deleted, or its group was: it is begun anew when the lease is over';
 
 export interface PartitionParts {
   readonly connection: RedisConnection;
@@ -40,28 +54,45 @@ export interface PartitionParts {
   readonly log: Logger;
   readonly sealer: Sealer;
   readonly leaseMs: number;
+  /** Of a call to the store; half of the lease at the most. */
+  readonly timeoutMs: number;
   /** Of the process. */
   readonly token: string;
   /** Ids of writes, as the Writer has them. */
   readonly idOf: (write: DurableWrite) => string;
-  /** A writer to the store, without bounds of its own, for as long as the lease is held. */
-  readonly makeWriter: () => Writer<unknown>;
+  /** Whether the namespace's codec can read it. Must not throw. */
+  readonly canRead: (encoded: Buffer) => boolean;
+  /**
+   * A writer to the store, without bounds of its own, for as long as the lease is held.
+   * @param mayCall asked before each call; where it says no, the writer has been abandoned
+   */
+  readonly makeWriter: (mayCall: () => boolean) => Writer<unknown>;
 }
 
 export class DurablePartition {
-  readonly stats = { refused: 0, leases: 0 };
+  readonly stats = { unreadable: 0, leases: 0 };
   writer: Writer<unknown> | undefined;
   #held = false;
   #closed = false;
   #timer: Timer | undefined;
   #poll: Timer | undefined;
+  /** When the lease has so little left that no call may begin. */
+  #ending: Timer | undefined;
   #reading = false;
   #idleMs: number = IDLE_MS.first;
   #heldSince = 0;
-  /** `0`: what was left over is read first; then `>`: what is new. */
-  #from = '0';
+  /** What was given before is read from this id on; then `>`: what is new. */
+  #from = NOTHING;
+  /** The last that has come here. */
+  #last = NOTHING;
   /** Left over by the holder before, until all of it is read: what may be at hand at a time. */
-  #left: Entry[] = [];
+  #left: Entry[] | undefined;
+  /** So many are asked for: fewer where they do not come in time. */
+  #perRead = PER_READ;
+  /** It is told once that the stream cannot be read, until it can, and once that something in it cannot. */
+  #told = false;
+  #toldOfUnreadable = false;
+  #lookedBackMs = -Infinity;
   /** Entries that are done, and not taken out of the stream yet. */
   #done: string[] = [];
   #acknowledging = false;
@@ -97,6 +128,7 @@ export class DurablePartition {
     await this.#acknowledge();
     // What it has not written waits for another one.
     this.writer?.abandon();
+    this.#ending?.cancel();
     if (this.#held)
       await this.#call(this.#lease, ['EVAL', GIVE_UP, '1', this.#lease, this.parts.token]).catch(() => null);
     this.#held = false;
@@ -105,15 +137,17 @@ export class DurablePartition {
     this.#closed = true;
     this.#timer?.cancel();
     this.#poll?.cancel();
+    this.#ending?.cancel();
     this.writer?.abandon();
     this.#held = false;
   }
 
-  #call(key: string, command: readonly string[]): Promise<RedisReply> {
+  #call(key: string, command: readonly RedisArgument[]): Promise<RedisReply> {
     return this.parts.connection.call(key, command, COMMAND_MS);
   }
 
   #again(afterMs: number): void {
+    this.#timer?.cancel();
     if (!this.#closed) this.#timer = this.parts.clock.after(afterMs, () => void this.#keepLease());
   }
 
@@ -121,46 +155,68 @@ export class DurablePartition {
   async #keepLease(): Promise<void> {
     const { leaseMs, token, clock } = this.parts;
     const asked = clock.nowMs();
-    const command = this.#held
+    const wasHeld = this.#held;
+    const command = wasHeld
       ? ['EVAL', RENEW, '1', this.#lease, token, String(leaseMs)]
       : ['SET', this.#lease, token, 'NX', 'PX', String(leaseMs)];
     const reply = await this.#call(this.#lease, command).catch(() => undefined);
     if (this.#closed) return;
     if (reply === undefined) {
       // Nobody knows. As long as it surely lasts, it is held.
-      if (this.#held && clock.nowMs() - this.#heldSince > leaseMs - COMMAND_MS) this.#lose();
-    } else if (this.#held ? reply !== 1 : reply === null) {
-      this.#lose();
-    } else {
+    } else if (wasHeld ? reply !== 1 : reply === null) {
+      this.#lose(TAKEN);
+    } else if (wasHeld === this.#held) {
       this.#heldSince = asked;
-      if (!this.#held) await this.#hold();
+      if (!wasHeld) await this.#hold();
+      if (this.#held) this.#endLater();
     }
-    this.#again(reply === undefined ? RETRY_MS : leaseMs / 3);
+    this.#again(reply === undefined ? Math.min(RETRY_MS, leaseMs / RENEWALS) : leaseMs / RENEWALS);
+  }
+
+  /** Milliseconds in which calls may begin. */
+  get #leftMs(): number {
+    const { clock, leaseMs, timeoutMs } = this.parts;
+    return this.#heldSince + leaseMs - timeoutMs - clock.nowMs();
+  }
+  #endLater(): void {
+    this.#ending?.cancel();
+    this.#ending = this.parts.clock.after(Math.max(0, this.#leftMs), () => this.#mayCall());
+  }
+  /** A timer may be late: of a process that was stopped, by as long as that lasted. */
+  #mayCall(): boolean {
+    if (this.#held && this.#leftMs <= 0) this.#lose(UNSURE);
+    return this.#held;
   }
 
   async #hold(): Promise<void> {
     try {
       await this.#call(this.stream, ['XGROUP', 'CREATE', this.stream, GROUP, '0', 'MKSTREAM']);
     } catch (error) {
-      if (!String(error).includes('BUSYGROUP')) return;
+      if (!String(error).includes('BUSYGROUP')) {
+        this.#tellOnce(error);
+        return;
+      }
     }
     if (this.#closed) return;
     this.#held = true;
     this.stats.leases++;
-    this.#from = '0';
+    this.#from = this.#last = NOTHING;
     this.#left = [];
-    this.writer = this.parts.makeWriter();
+    this.#toldOfUnreadable = false;
+    const writer: Writer<unknown> = this.parts.makeWriter(() => this.writer === writer && this.#mayCall());
+    this.writer = writer;
     this.wake();
   }
-  /** Another one goes on: what is at hand here is his. */
-  #lose(): void {
+  /** Another one goes on, or this one when the lease is over: what is at hand here is his. */
+  #lose(why: string): void {
     if (!this.#held) return;
     this.#held = false;
     this.#poll?.cancel();
+    this.#ending?.cancel();
     this.#done = [];
     this.writer?.abandon();
     this.writer = undefined;
-    this.parts.log.warn({ stream: this.stream }, 'another instance writes what waits in the stream');
+    this.parts.log.warn({ stream: this.stream }, why);
   }
 
   #readSoon(ms: number): void {
@@ -180,59 +236,80 @@ export class DurablePartition {
     this.#reading = true;
     let count = 0;
     try {
-      const command = [
-        'XREADGROUP',
-        'GROUP',
-        GROUP,
-        CONSUMER,
-        'COUNT',
-        String(PER_READ),
-        'STREAMS',
-        stream,
-        this.#from,
-      ];
-      const entries = readEntries(await this.#call(stream, command));
+      const wanted = ['COUNT', String(this.#perRead), 'STREAMS', stream, this.#from];
+      const entries = readEntries(await this.#call(stream, ['XREADGROUP', 'GROUP', GROUP, CONSUMER, ...wanted]));
       count = entries.length;
+      this.#perRead = Math.min(this.#perRead * 2, PER_READ);
+      this.#told = false;
       if (this.writer === writer) this.#takeAll(entries, writer);
     } catch (error) {
-      this.parts.log.warn({ stream, err: error }, 'the stream of writes cannot be read');
+      if (this.writer === writer) this.#notRead(error);
     }
     this.#reading = false;
     this.#idleMs = count > 0 ? IDLE_MS.first : Math.min(this.#idleMs * 2, IDLE_MS.most);
     if (this.#held && !this.#closed) this.#readSoon(count > 0 ? 0 : this.#idleMs);
   }
 
+  #notRead(error: unknown): void {
+    this.#perRead = Math.max(1, this.#perRead >> 1);
+    // Redis may have given them all the same: they count as given, and would come to nobody else.
+    if (this.#from === '>') this.#from = this.#last;
+    this.#tellOnce(error);
+    if (!String(error).includes('NOGROUP')) return;
+    // Its group is made with the next lease; until then what is under way here is over.
+    this.#lose(GONE);
+    this.#again(this.parts.leaseMs);
+  }
+
+  #tellOnce(error: unknown): void {
+    if (!this.#told) this.parts.log.warn({ stream: this.stream, err: error }, 'the stream of writes cannot be read');
+    this.#told = true;
+  }
+
   #takeAll(entries: readonly Entry[], writer: Writer<unknown>): void {
+    if (entries.length > 0) this.#last = idText(entries[entries.length - 1].id);
     if (this.#from === '>') {
       for (const one of entries) this.#take(one, writer);
-    } else if (entries.length > 0) {
-      this.#from = idText(entries[entries.length - 1].id);
-      this.#left.push(...entries);
-    } else {
-      this.#from = '>';
-      this.#takeLeft(writer);
+      if (entries.length === 0) this.#lookBack(writer);
+      return;
     }
+    this.#from = entries.length > 0 ? this.#last : '>';
+    if (this.#left === undefined) for (const one of entries) this.#take(one, writer);
+    else if (entries.length > 0) this.#left.push(...entries);
+    else this.#takeLeft(this.#left, writer);
+  }
+
+  /** A command that was lost may have reached Redis much later, which has given to nobody what it asked for. */
+  #lookBack({ counts }: Writer<unknown>): void {
+    const now = this.parts.clock.nowMs();
+    const isAtHand = counts.queued > 0 || this.#done.length > 0 || this.#acknowledging;
+    if (isAtHand || now - this.#lookedBackMs < LOOK_BACK_MS) return;
+    this.#lookedBackMs = now;
+    this.#from = NOTHING;
+    this.#left = [];
   }
 
   /**
    * What was at hand when the holder before ended. Some of it may have come to the store: of each key only the latest is
    * written, so that the store does not go back in between.
    */
-  #takeLeft(writer: Writer<unknown>): void {
+  #takeLeft(left: readonly Entry[], writer: Writer<unknown>): void {
     const latest = new Map<string, { entry: Entry; before: string[] }>();
-    for (const entry of this.#left) {
+    for (const entry of left) {
       const write = this.#readWrite(entry);
       const id = write === undefined ? idText(entry.id) : this.parts.idOf(write);
-      const before = latest.get(id);
-      const names = before === undefined ? [] : [...before.before, idText(before.entry.id)];
-      latest.set(id, { entry, before: names });
+      const earlier = latest.get(id);
+      const before = earlier?.before ?? [];
+      if (earlier !== undefined) before.push(idText(earlier.entry.id));
+      latest.set(id, { entry, before });
     }
-    this.#left = [];
+    this.#left = undefined;
     for (const { entry, before } of latest.values()) this.#take(entry, writer, before);
   }
 
-  #readWrite({ value }: Entry): DurableWrite | undefined {
-    return value === undefined ? undefined : readWrite(this.parts.sealer, this.stream, value);
+  #readWrite({ values }: Entry): DurableWrite | undefined {
+    const write = readWrite(this.parts.sealer, this.stream, values);
+    return write?.encoded === undefined || this.parts.canRead(write.encoded) ? write : undefined;
   }
 
   /** @param before ids of entries that are over with it */
@@ -244,12 +321,35 @@ export class DurablePartition {
       this.#finish(idText(entry.id));
     };
     if (write === undefined) {
-      this.stats.refused++;
-      done();
+      this.#keepUnreadable(entry, done);
       return;
     }
     // Given up is done, too: `onDead` has been told.
     writer.add(this.parts.idOf(write), write).then(done, done);
+  }
+
+  /** Another secret or another codec may be able to. Where it cannot be kept, it is read again. */
+  #keepUnreadable({ id, values }: Entry, done: () => void): void {
+    const { stream } = this;
+    // Nothing is left of one that was deleted after it was given.
+    if (values.length === 0) {
+      done();
+      return;
+    }
+    const kept = `${stream}:unreadable`;
+    if (!this.#toldOfUnreadable) {
+      this.#toldOfUnreadable = true;
+      const why = 'a write cannot be read, by this secret and this codec: it is kept aside';
+      this.parts.log.error({ stream, id: idText(id), kept }, why);
+    }
+    const fields = values.flatMap(value => ['w', value]);
+    this.#call(kept, ['XADD', kept, 'MAXLEN', '~', String(MOST_UNREADABLE), '*', ...fields]).then(
+      () => {
+        this.stats.unreadable++;
+        done();
+      },
+      () => {},
+    );
   }
 
   #finish(id: string): void {

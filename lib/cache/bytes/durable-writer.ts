@@ -11,7 +11,7 @@ import { DurablePartition, type PartitionParts } from './durable-partition.js';
 import { sealWrite } from './durable-entry.js';
 import type { ByteLevel } from './level.js';
 import { writeId } from './loads.js';
-import { NO_WRITES, type PendingWrite, type StoreWriter, type WriteCounts, type Writer } from './writer.js';
+import { NO_WRITES, type PendingWrite, type StoreWriter, type WriteCounts } from './writer.js';
 import type { WriterSettings } from './writer-options.js';
 
 const COMMAND_MS = 2000;
@@ -23,7 +23,8 @@ export interface DurableParts extends Pick<PartitionParts, 'clock' | 'random' | 
   /** Number of the namespace here, and its name with its length. */
   readonly space: number;
   readonly prefix: Buffer;
-  readonly makeWriter: () => Writer<unknown>;
+  readonly canRead: PartitionParts['canRead'];
+  readonly makeWriter: PartitionParts['makeWriter'];
 }
 
 export class DurableWriter implements StoreWriter {
@@ -39,14 +40,14 @@ export class DurableWriter implements StoreWriter {
   #closed = false;
 
   constructor(
-    private readonly settings: Pick<WriterSettings<unknown>, 'maxQueued' | 'partitions' | 'leaseMs'>,
+    private readonly settings: Pick<WriterSettings<unknown>, 'maxQueued' | 'partitions' | 'leaseMs' | 'timeoutMs'>,
     private readonly parts: DurableParts,
   ) {
-    const { level, clock, random, log, prefix, makeWriter, space } = parts;
+    const { level, clock, random, log, prefix, canRead, makeWriter, space } = parts;
     const { secrets, encrypt } = level.settings;
     this.#sealer = new Sealer({ secrets: new Secrets(secrets), encrypt });
     const name = level.redis.keys.of(prefix).subarray(-16).toString('hex');
-    const { leaseMs, partitions } = settings;
+    const { leaseMs, timeoutMs, partitions } = settings;
     const common: PartitionParts = {
       connection: level.redis.connection,
       clock,
@@ -54,8 +55,10 @@ export class DurableWriter implements StoreWriter {
       log,
       sealer: this.#sealer,
       leaseMs,
+      timeoutMs,
       token: Buffer.from(this.#sealer.writer, 'latin1').toString('hex'),
       idOf: ({ key }) => writeId(space, key),
+      canRead,
       makeWriter,
     };
     this.#partitions = Array.from(
@@ -68,7 +71,8 @@ export class DurableWriter implements StoreWriter {
 
   get counts(): WriteCounts {
     const sum = { ...NO_WRITES };
-    for (const { writer } of this.#partitions) {
+    for (const { writer, stats } of this.#partitions) {
+      sum.dead += stats.unreadable;
       if (writer === undefined) continue;
       for (const key of Object.keys(sum) as (keyof WriteCounts)[]) sum[key] += writer.counts[key];
     }
@@ -93,7 +97,8 @@ export class DurableWriter implements StoreWriter {
     const partition = this.#partitions[folded(hash) % this.#partitions.length];
     const { stream } = partition;
     this.#added++;
-    const command = ['XADD', stream, '*', 'w', sealWrite(this.#sealer, stream, key, encoded)];
+    const sealed = sealWrite(this.#sealer, stream, key, encoded).flatMap(frame => ['w', frame]);
+    const command = ['XADD', stream, '*', ...sealed];
     level.alive.hold();
     try {
       await level.redis.connection.call(stream, command, COMMAND_MS);

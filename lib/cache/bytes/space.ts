@@ -72,8 +72,16 @@ export class Space<V> {
     }
     if (level === undefined) throw new ShardnsError('ERR_SHARDNS_OPTION', 'writer.durable: needs the option redis');
     // Bounded by whoever feeds it.
-    const makeWriter = () => writerOf({ ...settings, maxQueued: Infinity, maxQueuedBytes: Infinity, gatherMs: 1 });
-    const parts = { level, clock, random, log, space: number, prefix, makeWriter };
+    const unbounded = { ...settings, maxQueued: Infinity, maxQueuedBytes: Infinity, gatherMs: 1 };
+    const makeWriter = (mayCall: () => boolean): Writer<never> => {
+      const write: typeof settings.write = (batch, call) => {
+        if (mayCall()) return settings.write(batch, call);
+        throw new ShardnsError('ERR_SHARDNS_CLOSED', 'another instance may write now');
+      };
+      return writerOf({ ...unbounded, write });
+    };
+    const canRead = (octets: Buffer): boolean => this.#tryDecode(octets) !== undefined;
+    const parts = { level, clock, random, log, space: number, prefix, canRead, makeWriter };
     store.writers.set(number, new DurableWriter(settings, parts));
   }
 
@@ -199,8 +207,11 @@ export class Space<V> {
   }
   /** Undefined for octets that the codec has not written. */
   readable(octets: Buffer): V | undefined {
+    return this.#tryDecode(octets)?.value;
+  }
+  #tryDecode(octets: Buffer): { value: V } | undefined {
     try {
-      return this.codec.decode(octets, octets.length) as V;
+      return { value: this.codec.decode(octets, octets.length) as V };
     } catch {
       return undefined;
     }
@@ -214,7 +225,7 @@ export class Space<V> {
     const { writer } = this;
     if (writer === undefined) return this.#writeHere(key, encoded, options);
     // What is wrong with it is told before the store has it.
-    if (encoded !== undefined) this.#check(key, encoded, options);
+    this.#check(key, encoded, options);
     // The caller's octets may change while they wait.
     const own = typeof key === 'string' ? key : Uint8Array.from(key);
     const kept = typeof encoded === 'object' ? Uint8Array.from(encoded) : encoded;
@@ -244,11 +255,11 @@ export class Space<V> {
   checkLength(key: ByteKey): void {
     if (octetsOf(key) + this.prefix.length > MAX_KEY_OCTETS) throw keyTooLong(key);
   }
-  #check(key: ByteKey, encoded: Uint8Array | string, options: SetOptions | undefined): void {
+  #check(key: ByteKey, encoded: Uint8Array | string | undefined, options: SetOptions | undefined): void {
     if (options?.ttlMs !== undefined && options.ttlMs !== Infinity) checkTtl(options.ttlMs);
     if (options?.tags !== undefined) checkTags(options.tags);
     this.checkLength(key);
-    if (octetsOf(encoded) > MAX_VALUE_OCTETS) throw valueTooLong(encoded);
+    if (encoded !== undefined && octetsOf(encoded) > MAX_VALUE_OCTETS) throw valueTooLong(encoded);
   }
 }
 

@@ -293,7 +293,11 @@ export class Writer<V> implements StoreWriter {
   #giveUp(one: Queued, error: unknown): void {
     this.counts.dead++;
     this.#count(-1, -one.octets);
-    this.forget(one.key);
+    try {
+      this.forget(one.key);
+    } catch {
+      // A key that the cache does not take is not in it.
+    }
     // What the program does with it, at once or later, is its own.
     const tell = async (): Promise<void> => this.settings.onDead?.(this.#shown(one), error);
     void tell().catch(() => undefined);

@@ -22,6 +22,8 @@ export const CONNECTION_LIMITS = {
   lateInARow: 3,
   /** How often a client that is stuck may be replaced. */
   replaceMs: 1000,
+  /** The same of one whose server takes no writes: its name may be another server's by now. */
+  replaceReadOnlyMs: 10_000,
 } as const;
 
 /** Told once how a command went. Must not throw. */
@@ -154,6 +156,7 @@ export class RedisConnection {
         end(one => {
           this.stats.errors++;
           one.failed(error instanceof Error ? error : new Error(String(error)));
+          if (error instanceof Error && error.message.startsWith('READONLY')) this.#readOnly(client);
         }),
     );
   }
@@ -191,6 +194,21 @@ export class RedisConnection {
     this.#lateInARow = 0;
     if (client.spreads) this.#connect();
     else this.#lost(client, new ShardnsError('ERR_SHARDNS_TIMEOUT', 'commands are not answered any more'));
+  }
+
+  /**
+   * A master that another one has taken the place of keeps its connections, as a replica. Who has connected to it by a name
+   * or an address that moves finds the new one only by connecting anew. (In a Cluster it says where to go.)
+   */
+  #readOnly(client: RedisClient): void {
+    const now = this.parts.clock.nowMs();
+    if (client !== this.#client || client.spreads) return;
+    if (now - this.#replacedAt < CONNECTION_LIMITS.replaceReadOnlyMs) return;
+    this.#replacedAt = now;
+    this.#lost(
+      client,
+      new ShardnsError('ERR_SHARDNS_UPSTREAM', `${this.parts.label} is a replica: it takes no writes`),
+    );
   }
 
   #lost(client: RedisClient, error: unknown): void {

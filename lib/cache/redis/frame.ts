@@ -92,7 +92,27 @@ export class Sealer {
   }
 
   seal(key: Uint8Array, fields: FrameFields, body: Uint8Array): Buffer {
-    const secret = this.#secrets.newest;
+    return this.#seal(this.#secrets.newest, key, fields, body);
+  }
+  /**
+   * The same by each secret: what all must be able to read while secrets change, of whom some know only the one and some
+   * only the other.
+   */
+  sealForAll(key: Uint8Array, fields: FrameFields, body: Uint8Array): Buffer[] {
+    const { all } = this.#secrets;
+    return all.length === 0 ? [this.seal(key, fields, body)] : all.map(secret => this.#seal(secret, key, fields, body));
+  }
+  /** The first of them that can be opened; never throws. */
+  openAny(key: Uint8Array, frames: readonly Buffer[]): Frame | FrameRefusal {
+    let opened: Frame | FrameRefusal = 'short';
+    for (const frame of frames) {
+      opened = this.open(key, frame);
+      if (typeof opened !== 'string') return opened;
+    }
+    return opened;
+  }
+
+  #seal(secret: Secret | undefined, key: Uint8Array, fields: FrameFields, body: Uint8Array): Buffer {
     const end = FRAME_HEADER + body.length;
     const frame = Buffer.allocUnsafe(secret === undefined ? end : end + FRAME_TAG);
     const seal = secret === undefined ? Seal.none : this.#encrypts ? Seal.encrypted : Seal.hmac;

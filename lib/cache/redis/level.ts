@@ -222,7 +222,8 @@ export class RedisLevel {
         ? frame
         : frame.kind !== kind
           ? 'kind'
-          : frame.staleUntilMs <= now
+          : // What was invalidated longer ago than that is not known to all, whoever has given it a longer life.
+            frame.staleUntilMs <= now || frame.storedMs < now - this.parts.options.lookBackMs
             ? 'expired'
             : frame.storedMs > now + MAX_AHEAD_MS
               ? 'future'

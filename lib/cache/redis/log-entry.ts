@@ -21,10 +21,13 @@ function textOf(reply: RedisReply | undefined): string {
   return typeof reply === 'string' ? reply : Buffer.isBuffer(reply) ? reply.toString('latin1', 0, 64) : '';
 }
 
+/** Names and values of an entry's fields that are looked at: one of each of two secrets. */
+const MOST_FIELDS = 4;
+
 export interface Entry {
   readonly id: EntryId;
-  /** Of its one field. */
-  readonly value: Buffer | undefined;
+  /** Of its fields: the same, sealed by each of the writer's secrets. */
+  readonly values: readonly Buffer[];
 }
 
 /** What XRANGE and XREVRANGE say, without what cannot be read. */
@@ -35,8 +38,10 @@ export function entriesOf(reply: RedisReply | undefined): Entry[] {
     const [given, fields] = one as RedisReply[];
     const id = parseId(given);
     if (id === undefined) return [];
-    const value = Array.isArray(fields) ? (fields as RedisReply[])[1] : undefined;
-    return [{ id, value: Buffer.isBuffer(value) ? value : undefined }];
+    const values = Array.isArray(fields)
+      ? (fields as RedisReply[]).slice(0, MOST_FIELDS).filter((_, i) => i % 2 === 1)
+      : [];
+    return [{ id, values: values.filter((value): value is Buffer => Buffer.isBuffer(value)) }];
   });
 }
 

@@ -6,17 +6,20 @@
 // any more begins anew; and each instance looks whether what it has said itself is still there (`said`), for others may
 // not have read it.
 //
-// Times are those of the stream's ids, which are Redis' clock: no instance's clock has a say.
+// Times are those of the stream's ids, which are Redis' clock: no instance's clock has a say. An id may be of any time that
+// somebody has given it, and those after it are no smaller: none counts as later than the time when it was read.
 //
-// Bounds: `perRead` entries at a time, each of at most 64 items (LogWriter).
+// Bounds: `perRead` entries at a time, each of at most 64 items (LogWriter); fewer where they do not come in time.
 import { BackOff } from '../../base/back-off.js';
 import type { Clock, Timer } from '../../base/clock.js';
+import { ShardnsError } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Random } from '../../base/random.js';
 import type { RedisReply } from './client.js';
 import type { RedisConnection } from './connection.js';
 import { FrameKind, type Sealer } from './frame.js';
 import { itemsOf } from './log-items.js';
+import { timeOf } from './server-clock.js';
 import { BEFORE_ALL, type Entry, entriesOf, type EntryId, idText, isAfter, readEntries } from './log-entry.js';
 
 export const READER_LIMITS = {
@@ -25,6 +28,8 @@ export const READER_LIMITS = {
   blockMs: 2000,
   /** Beyond that the connection is taken for dead. */
   graceMs: 1000,
+  /** Before it is asked again, where it has not waited and had nothing. */
+  pauseMs: 100,
   commandMs: 1000,
   backOff: { firstMs: 250, mostMs: 10_000 },
 } as const;
@@ -75,6 +80,10 @@ export class LogReader {
   /** Why it is not followed, though Redis is there; undefined while it is. */
   error: string | undefined;
   readonly #whenFollowed: (() => void)[] = [];
+  /** So many are asked for. */
+  #perRead: number = READER_LIMITS.perRead;
+  /** Redis' clock before this process' one, at the most; as of when it was asked last. */
+  #aheadMs = 0;
   readonly #backOff: BackOff;
   /** Of this connection: what an earlier one says late is not listened to. */
   #turn = 0;
@@ -152,18 +161,26 @@ export class LogReader {
       await this.#findPlace(turn);
       for (;;) {
         if (turn !== this.#turn) return;
-        const entries = await this.#read();
+        const [most, asked, waits] = [this.#perRead, this.parts.clock.nowMs(), this.#follows];
+        const entries = await this.#read(most);
         if (turn !== this.#turn) return;
         const last = this.#last!;
-        if (entries.length >= READER_LIMITS.perRead) await this.#checkGap(last, turn);
+        if (entries.length >= most) await this.#checkGap(last, turn);
+        const latestMs = await this.#noLater(Math.max(0, ...entries.map(({ id }) => id.ms)));
         if (turn !== this.#turn) return;
-        for (const entry of entries) this.#take(entry);
-        if (entries.length < READER_LIMITS.perRead) this.#tell(true);
+        for (const entry of entries) this.#take(entry, latestMs);
+        this.#perRead = Math.min(most * 2, READER_LIMITS.perRead);
+        if (entries.length < most) this.#tell(true);
+        const waited = this.parts.clock.nowMs() - asked;
+        if (!waits || entries.length > 0) continue;
+        if (waited < READER_LIMITS.blockMs / 2) await this.#pause();
+        else await this.#checkOrder();
       }
     } catch (error) {
       if (turn !== this.#turn) return;
       this.stats.failures++;
       this.error = (error as Error).message;
+      this.#perRead = Math.max(1, this.#perRead >> 1);
       this.#tell(false);
       this.parts.log.warn({ err: error, stream: this.parts.key }, 'the log of invalidations cannot be read');
       // Whatever it was, what is under way on the connection is not known to be over.
@@ -182,6 +199,7 @@ export class LogReader {
     const oldest = await this.#entry('XRANGE', '-', '+');
     const newest = await this.#entry('XREVRANGE', '+', '-');
     const now = await this.#serverMs();
+    const before = Math.min(oldest?.ms ?? now, now);
     const length = Number(await this.#call(['XLEN', key]));
     const said = this.parts.said();
     const saidIsLost =
@@ -200,14 +218,14 @@ export class LogReader {
       const from = Math.max(0, last?.ms ?? 0, Math.floor(now - lookBackMs));
       this.#last = { ms: from, count: 0 };
       // What came before the oldest may have been cut off, if the stream is as long as it may be.
-      if (oldest !== undefined && isAfter(oldest, this.#last) && length >= maxLength) this.#gap(oldest.ms, oldest);
+      if (oldest !== undefined && isAfter(oldest, this.#last) && length >= maxLength) this.#gap(before, oldest);
     } else if (isAnother) {
       // Nothing is known of this stream.
       this.#last = BEFORE_ALL;
       this.#hasRead = false;
       this.#gap(now, oldest ?? BEFORE_ALL);
     } else if (this.#isCut(oldest!, last)) {
-      this.#gap(oldest!.ms, oldest!);
+      this.#gap(before, oldest!);
     }
   }
 
@@ -227,9 +245,16 @@ export class LogReader {
   /** Whoever is that far behind may have been overtaken by what cuts the stream. */
   async #checkGap(last: EntryId, turn: number): Promise<void> {
     const oldest = await this.#entry('XRANGE', '-', '+');
-    if (turn === this.#turn && oldest !== undefined && this.#hasRead && this.#isCut(oldest, last)) {
-      this.#gap(oldest.ms, oldest);
-    }
+    if (oldest === undefined || !this.#hasRead || !this.#isCut(oldest, last)) return;
+    const beforeMs = await this.#noLater(oldest.ms);
+    if (turn === this.#turn) this.#gap(beforeMs, oldest);
+  }
+
+  /** A stream that was deleted, and begun anew by a clock that is behind, has nothing to say from here on for long. */
+  async #checkOrder(): Promise<void> {
+    const newest = await this.#entry('XREVRANGE', '+', '-');
+    if (!this.#hasRead || newest === undefined || !isAfter(this.#last!, newest)) return;
+    throw new ShardnsError('ERR_SHARDNS_UPSTREAM', 'the log of invalidations has begun anew');
   }
 
   /** Whether entries behind the last one read are gone, beyond those that are known to be. */
@@ -244,28 +269,39 @@ export class LogReader {
     this.parts.follower.missed(beforeMs);
   }
 
+  /** No earlier than it is there. */
   async #serverMs(): Promise<number> {
-    const reply = await this.#call(['TIME']);
-    return Number(String((reply as unknown[])[0])) * 1000;
+    const asked = this.parts.clock.nowMs();
+    const ms = timeOf(await this.#call(['TIME']));
+    if (ms === undefined) throw new ShardnsError('ERR_SHARDNS_UPSTREAM', 'Redis does not say what time it is');
+    this.#aheadMs = ms - asked;
+    return Math.ceil(ms);
+  }
+  /** A time of an entry that has been read, which was written before now. */
+  async #noLater(ms: number): Promise<number> {
+    if (ms <= this.parts.clock.nowMs() + this.#aheadMs) return ms;
+    return Math.min(ms, await this.#serverMs());
   }
 
-  async #read(): Promise<Entry[]> {
-    const { perRead, blockMs, graceMs } = READER_LIMITS;
+  async #read(most: number): Promise<Entry[]> {
+    const { blockMs, graceMs } = READER_LIMITS;
     const { connection, key } = this.parts;
-    const from = idText(this.#last!);
+    const last = this.#last!;
     const block = this.#follows ? ['BLOCK', String(blockMs)] : [];
-    const command = ['XREAD', 'COUNT', String(perRead), ...block, 'STREAMS', key, from];
-    return readEntries(
-      await connection.call(key, command, this.#follows ? blockMs + graceMs : READER_LIMITS.commandMs),
-    );
+    const command = ['XREAD', 'COUNT', String(most), ...block, 'STREAMS', key, idText(last)];
+    const reply = await connection.call(key, command, this.#follows ? blockMs + graceMs : READER_LIMITS.commandMs);
+    return readEntries(reply).filter(({ id }) => isAfter(id, last));
+  }
+  #pause(): Promise<void> {
+    return new Promise(resolve => this.parts.clock.after(READER_LIMITS.pauseMs, resolve));
   }
 
-  #take({ id, value }: Entry): void {
+  #take({ id, values }: Entry, latestMs: number): void {
     this.#last = id;
     this.#hasRead = true;
     this.stats.entries++;
     const { sealer, key, follower } = this.parts;
-    const frame = value === undefined ? 'short' : sealer.open(Buffer.from(key), value);
+    const frame = sealer.openAny(Buffer.from(key), values);
     if (typeof frame === 'string' || frame.kind !== FrameKind.invalidations) {
       // Told once: whoever has another secret says all that he says by it.
       if (this.stats.refused++ === 0) {
@@ -282,7 +318,7 @@ export class LogReader {
     const own = isOwn && !this.#tellsOwn;
     for (const item of itemsOf(frame.body)) {
       this.stats.items++;
-      follower.invalidated(item, id.ms, own);
+      follower.invalidated(item, Math.min(id.ms, latestMs), own);
     }
   }
 }

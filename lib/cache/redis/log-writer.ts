@@ -131,8 +131,9 @@ export class LogWriter {
     this.#sending = items;
     this.#begun++;
     const fields = { kind: FrameKind.invalidations, flags: 0, storedMs: 0, expiresMs: 0, staleUntilMs: 0, epoch: 0 };
-    const frame = sealer.seal(Buffer.from(key), fields, joinItems(items));
-    const command = ['XADD', key, 'MAXLEN', '~', String(maxLength), '*', 'i', frame];
+    const frames = sealer.sealForAll(Buffer.from(key), fields, joinItems(items));
+    const sealed = frames.flatMap(frame => ['i', frame]);
+    const command = ['XADD', key, 'MAXLEN', '~', String(maxLength), '*', ...sealed];
     connection.send(
       key,
       command,

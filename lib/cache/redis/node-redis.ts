@@ -1,17 +1,14 @@
-// The client of Redis and Valkey that is used, @redis/client: loaded only where a Redis is configured. Its own queue while
+// The client of Redis and Valkey that is used, @redis/client. Its own queue while
 // it is not connected, its time-outs and its reconnecting are off wherever they can be: all three make callers wait
 // (RedisConnection has its own).
 import type { TypeMapping } from '@redis/client';
 import { isIP } from 'node:net';
 import { ShardnsError } from '../../base/errors.js';
-import { ownRequire } from '../../base/package-files.js';
 import type { RedisPlace } from './address.js';
 import type { MakeRedisClient, RedisArgument, RedisClient, RedisReply } from './client.js';
+import { findLibrary, type Library, loadLibrary } from './client-library.js';
 import { keySlot } from './key-slot.js';
 import type { RedisOptions } from './options.js';
-
-type Library = typeof import('@redis/client');
-const PACKAGE = '@redis/client';
 
 /** Commands that one socket has under way at the most: beyond, they fail at once. */
 const MAX_QUEUED = 4096;
@@ -19,28 +16,14 @@ const CONNECT_MS = 2000;
 /** How long a Cluster's nodes may take to be connected to before the others are used. */
 const NODES_MS = 300;
 
-/** Not by import(): a bundler of a program that has no Redis would look for it. */
-function load(how?: 'resolve'): Library {
-  try {
-    const require = ownRequire();
-    return (how === 'resolve' ? require.resolve(PACKAGE) : require(PACKAGE)) as Library;
-  } catch (cause) {
-    throw new ShardnsError(
-      'ERR_SHARDNS_OPTION',
-      'a second level in Redis needs the package @redis/client 6: npm install @redis/client',
-      { cause },
-    );
-  }
-}
-
 /**
  * A maker of clients of one Redis, one Cluster, or the master that Sentinels name.
  * @throws {ShardnsError} ERR_SHARDNS_OPTION where the package is not installed: nothing that is tried again would mend that
  */
 export function nodeRedis(options: RedisOptions): MakeRedisClient {
-  load('resolve');
+  findLibrary();
   return async lost => {
-    const redis = load();
+    const redis = loadLibrary();
     switch (options.mode) {
       case 'standalone':
         return standalone(redis, options, lost);
@@ -108,7 +91,8 @@ function cluster(redis: Library, options: RedisOptions): RedisClient {
   const byTls = places.some(({ tls }) => tls);
   const client = redis.createCluster({
     RESP: 2,
-    rootNodes: places.map(place => ({ socket: socket(place) })),
+    // One that takes connections and says nothing would be waited for when nobody wants the client any more.
+    rootNodes: places.map(place => ({ socket: { ...socket(place), socketTimeout: CONNECT_MS } })),
     defaults: {
       disableOfflineQueue: true,
       maintNotifications: 'disabled',
@@ -122,6 +106,10 @@ function cluster(redis: Library, options: RedisOptions): RedisClient {
     commandOptions: commandOptions(redis),
   } as Parameters<Library['createCluster']>[0]);
   client.on('error', () => {}); // told by the commands that fail
+  // A program may end whatever is connected.
+  client.on('node-connect', ({ host, port }: { host: string; port: number }) =>
+    client.nodeByAddress.get(`${host}:${port}`)?.client?.unref(),
+  );
   return {
     spreads: true,
     connect: async () => {

@@ -119,7 +119,7 @@ export class ServerClock {
 }
 
 /** Milliseconds of what TIME says: seconds and microseconds as text. */
-function timeOf(reply: RedisReply): number | undefined {
+export function timeOf(reply: RedisReply): number | undefined {
   if (!Array.isArray(reply) || reply.length !== 2) return undefined;
   const [seconds, micros] = (reply as RedisReply[]).map(one => Number(String(one as string)));
   const ms = seconds * 1000 + micros / 1000;

@@ -19,6 +19,8 @@ export const WRITE_LIMITS = {
   batch: 64,
   /** or for so long. */
   gatherMs: 2,
+  /** Nobody waits for one: a read's deadline would have large ones, or those to a far Redis, sent again for ever. */
+  commandMs: 1000,
   backOff: { firstMs: 50, mostMs: 5000 },
   /** Of more nodes, some share one. */
   maxLanes: 1024,
@@ -185,10 +187,11 @@ export class WriteBehind {
       }
       lane.sending++;
       this.#underWay.set(queued.name, queued);
-      connection.send(write.key, command, {
+      const awaiting = {
         replied: () => this.#sent(queued, undefined),
-        failed: error => this.#sent(queued, error),
-      });
+        failed: (error: Error) => this.#sent(queued, error),
+      };
+      connection.send(write.key, command, awaiting, WRITE_LIMITS.commandMs);
     }
   }
 

@@ -1,7 +1,8 @@
 // A bucket of S3-compatible storage: objects put, got, listed and deleted, each request signed, tried again where the
 // storage says that it cannot now. Knows nothing of what the objects are.
 //
-// Bounds: `tries` of a request; listings of `MOST_LISTED` keys; what is read into memory by whoever reads it.
+// Bounds: `tries` of a request; listings of `MOST_LISTED` keys in `MOST_PAGES`; what is read into memory by whoever reads
+// it; of an answer the time that it may take, by its length.
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { type FileHandle, open, stat } from 'node:fs/promises';
@@ -42,6 +43,12 @@ const BACK_OFF_MS = 200;
 const IDLE_MS = 15_000;
 const MOST_OCTETS = 1024 * 1024;
 const MOST_LISTED = 10_000;
+const MOST_PAGES = 100;
+/** All of a small answer; a snapshot may take longer, by its length. */
+const ANSWER_MS = 60_000;
+const LEAST_OCTETS_A_MS = 1000;
+/** A time that the storage may say it is: years of four digits, as signatures have them. */
+const MOST_TIME = Date.UTC(9999, 0);
 /** The storage cannot now, or the request was cut. */
 const AGAIN = new Set([408, 429, 500, 502, 503, 504]);
 
@@ -113,7 +120,8 @@ export class Bucket {
       // What is there has not changed meanwhile.
       const since: Record<string, string> = etag === undefined ? {} : { 'if-match': etag };
       const headers: Record<string, string> = had === 0 ? {} : { range: `bytes=${had}-`, ...since };
-      const response = await this.#send('GET', key, { headers });
+      const totalMs = ANSWER_MS + (most - had) / LEAST_OCTETS_A_MS;
+      const response = await this.#send('GET', key, { headers, totalMs });
       const { status } = response;
       if (status !== (had === 0 ? 200 : 206)) {
         const octets = await this.#body(response, MOST_OCTETS);
@@ -151,17 +159,19 @@ export class Bucket {
   /** Keys that begin with `prefix`, in their order. */
   async list(prefix: string): Promise<ListedObject[]> {
     const found: ListedObject[] = [];
-    for (let token: string | undefined; ;) {
+    let token: string | undefined;
+    for (let page = 0; page < MOST_PAGES; page++) {
       const query = { 'list-type': '2', prefix, ...(token === undefined ? {} : { 'continuation-token': token }) };
       const response = await this.#send('GET', '', { query });
       const text = (await this.#body(response, 8 * MOST_OCTETS)).toString();
       if (response.status !== 200) throw this.#refused('GET', prefix, response.status, Buffer.from(text));
-      for (const [, one] of text.matchAll(/<Contents>(.*?)<\/Contents>/gs)) {
+      for (const one of elementsOf(text, 'Contents')) {
         found.push({ key: fieldOf(one, 'Key') ?? '', octets: Number(fieldOf(one, 'Size')) });
       }
       token = fieldOf(text, 'NextContinuationToken');
-      if (token === undefined || found.length >= MOST_LISTED) return found;
+      if (token === undefined || found.length >= MOST_LISTED) break;
     }
+    return found;
   }
 
   async #written(response: HttpResponse, key: string): Promise<string | undefined> {
@@ -180,6 +190,7 @@ export class Bucket {
       headers?: Record<string, string>;
       body?: HttpRequest['body'];
       hash?: string;
+      totalMs?: number;
     },
   ): Promise<HttpResponse> {
     const { credentials, http, clock } = this.parts;
@@ -196,10 +207,12 @@ export class Bucket {
       };
       try {
         const headers = signed(request, await credentials.get());
-        const response = await http({ method, url, headers, body: what.body, idleMs: IDLE_MS });
+        const { body, totalMs = ANSWER_MS } = what;
+        const response = await http({ method, url, headers, body, idleMs: IDLE_MS, totalMs });
         const again = AGAIN.has(response.status) || (response.status === 403 && this.#mayBeMended(response, attempt));
         if (!again || attempt >= TRIES) return response;
-        response.body.resume();
+        // Nobody reads what it says, which may have no end.
+        response.body.destroy();
       } catch (error) {
         const option = error instanceof ShardnsError && error.code === 'ERR_SHARDNS_OPTION';
         if (option || attempt >= TRIES) throw error;
@@ -214,7 +227,8 @@ export class Bucket {
     this.parts.credentials.forget();
     const there = Date.parse(response.headers.date ?? '');
     const ahead = there - this.parts.clock.wallSeconds() * 1000;
-    if (Math.abs(ahead) > 60_000) this.#aheadMs = ahead;
+    // Where both agree, what was believed of it before is over: the clock here may have been put right.
+    this.#aheadMs = Math.abs(ahead) > 60_000 && there > 0 && there < MOST_TIME ? ahead : 0;
     return true;
   }
 
@@ -240,6 +254,18 @@ export class Bucket {
 function headersOf({ ifMatch, ifNoneMatch }: Condition): Record<string, string> {
   if (ifMatch !== undefined) return { 'if-match': ifMatch };
   return ifNoneMatch === undefined ? {} : { 'if-none-match': ifNoneMatch };
+}
+
+/** What stands in each element of a name, none of which is in another. */
+function* elementsOf(xml: string, name: string): Generator<string> {
+  const [open, close] = [`<${name}>`, `</${name}>`];
+  for (let at = 0; ;) {
+    const begin = xml.indexOf(open, at);
+    const end = begin < 0 ? -1 : xml.indexOf(close, begin);
+    if (end < 0) return;
+    yield xml.slice(begin + open.length, end);
+    at = end + close.length;
+  }
 }
 
 const ENTITIES: Readonly<Record<string, string>> = { lt: '<', gt: '>', amp: '&', quot: '"', apos: "'" };

@@ -19,6 +19,7 @@ export interface CredentialsPlace {
 /** Before their end, when they are asked for anew. */
 const RENEW_MS = 5 * 60_000;
 const IDLE_MS = 2000;
+const ANSWER_MS = 10_000;
 const MOST_OCTETS = 64 * 1024;
 const MACHINE = 'http://169.254.169.254';
 const CONTAINER = 'http://169.254.170.2';
@@ -164,7 +165,7 @@ async function ask(
   headers: Record<string, string>,
   body?: Buffer,
 ): Promise<string> {
-  const response = await http({ method, url, headers, body, idleMs: IDLE_MS });
+  const response = await http({ method, url, headers, body, idleMs: IDLE_MS, totalMs: ANSWER_MS });
   const text = (await bodyOf(response, MOST_OCTETS, url)).toString();
   if (response.status === 200) return text;
   throw new ShardnsError('ERR_SHARDNS_UPSTREAM', `${url.host}: no credentials, HTTP status ${response.status}`);

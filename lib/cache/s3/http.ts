@@ -11,6 +11,8 @@ export interface HttpRequest {
   readonly body?: Uint8Array | (() => Readable);
   /** Without an octet either way, it is over. */
   readonly idleMs: number;
+  /** So is an answer that has begun and is not whole by then, however much of it comes. */
+  readonly totalMs: number;
 }
 export interface HttpResponse {
   readonly status: number;
@@ -22,7 +24,7 @@ export interface HttpResponse {
 /** Sends a request. @throws {ShardnsError} ERR_SHARDNS_TIMEOUT, ERR_SHARDNS_UPSTREAM */
 export type Http = (request: HttpRequest) => Promise<HttpResponse>;
 
-export const systemHttp: Http = async ({ method, url, headers = {}, body, idleMs }) => {
+export const systemHttp: Http = async ({ method, url, headers = {}, body, idleMs, totalMs }) => {
   const { request } = url.protocol === 'https:' ? await import('node:https') : await import('node:http');
   return new Promise((resolve, reject) => {
     const options: RequestOptions = { method, headers: { ...headers }, timeout: idleMs };
@@ -31,6 +33,9 @@ export const systemHttp: Http = async ({ method, url, headers = {}, body, idleMs
     const sending: ClientRequest = request(url, options, response => {
       // Of a response that stops coming, too; also a request that is still being sent is answered.
       response.setTimeout(idleMs, () => response.destroy(idle(url, idleMs)));
+      const end = setTimeout(() => response.destroy(endless(url, totalMs)), Math.min(totalMs, MOST_TIMER_MS));
+      end.unref();
+      response.on('close', () => clearTimeout(end));
       resolve({ status: response.statusCode!, headers: response.headers, body: response });
     });
     sending.on('timeout', () => sending.destroy(idle(url, idleMs)));
@@ -43,9 +48,14 @@ export const systemHttp: Http = async ({ method, url, headers = {}, body, idleMs
       return;
     }
     source.on('error', error => sending.destroy(error));
+    // An answer may come, and be the end of it, before all is sent.
+    sending.on('close', () => source.destroy());
     source.pipe(sending);
   });
 };
+
+/** Of Node's timers. */
+const MOST_TIMER_MS = 2 ** 31 - 1;
 
 /** All of a body, which may have `most` octets. @throws {ShardnsError} */
 export async function bodyOf({ body }: HttpResponse, most: number, url: URL): Promise<Buffer> {
@@ -68,6 +78,9 @@ export async function bodyOf({ body }: HttpResponse, most: number, url: URL): Pr
 
 const idle = (url: URL, ms: number): ShardnsError =>
   new ShardnsError('ERR_SHARDNS_TIMEOUT', `${url.host}: nothing came for ${ms} ms`);
+
+const endless = (url: URL, ms: number): ShardnsError =>
+  new ShardnsError('ERR_SHARDNS_TIMEOUT', `${url.host}: its answer has not ended in ${Math.round(ms)} ms`);
 
 export function upstreamError(url: URL, cause: Error): ShardnsError {
   if (cause instanceof ShardnsError) return cause;

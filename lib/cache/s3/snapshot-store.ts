@@ -47,6 +47,8 @@ interface Shelf {
 }
 
 const MANIFEST = 'latest.json';
+/** What was made later than that from now was made by a clock that is wrong: it is older than whatever else there is. */
+const MOST_AHEAD_MS = 15 * 60_000;
 
 export class SnapshotStore {
   readonly label: string;
@@ -107,9 +109,10 @@ export class SnapshotStore {
         }
       }),
     );
+    const createdMs = ({ manifest }: FoundSnapshot): number => this.#believed(manifest.createdMs);
     return found
       .filter(one => one !== undefined)
-      .sort((a, b) => b.manifest.createdMs - a.manifest.createdMs)
+      .sort((a, b) => createdMs(b) - createdMs(a))
       .at(0);
   }
 
@@ -130,12 +133,20 @@ export class SnapshotStore {
     });
   }
 
+  /** Where it is of a time to come, a clock was wrong: nothing is older. */
+  #believed(createdMs: number): number {
+    return createdMs > this.#latestMs ? 0 : createdMs;
+  }
+  get #latestMs(): number {
+    return this.#clock.wallSeconds() * 1000 + MOST_AHEAD_MS;
+  }
+
   /** @returns whether the manifest names it now */
   async #name(manifest: Manifest): Promise<boolean> {
     const { bucket, prefix, label } = this.#own;
     for (let attempt = 0; attempt < 5; attempt++) {
       const there = await bucket.get(prefix + MANIFEST, MOST_MANIFEST);
-      if (there !== undefined && createdOf(there.octets, label) > manifest.createdMs) return false;
+      if (there !== undefined && this.#believed(createdOf(there.octets, label)) > manifest.createdMs) return false;
       // Where the storage knows no conditions, the last one to write wins.
       const condition = there?.etag === undefined ? { ifNoneMatch: '*' as const } : { ifMatch: there.etag };
       const written = await bucket.put(prefix + MANIFEST, writeManifest(manifest), condition);
@@ -147,10 +158,12 @@ export class SnapshotStore {
   /** @param own what was sent just now; it stays, and so does what the manifest names, which may be of another one */
   async #prune(own: string): Promise<void> {
     const { bucket, prefix, label } = this.#own;
-    const names = (await bucket.list(`${prefix}snapshots/`))
+    const latest = snapshotName(this.#latestMs, '');
+    const sorted = (await bucket.list(`${prefix}snapshots/`))
       .map(({ key }) => key.slice(prefix.length))
       .filter(name => SNAPSHOT_NAME.test(name))
       .sort();
+    const names = [...sorted.filter(name => name > latest), ...sorted.filter(name => name <= latest)];
     const beyond = names.slice(0, Math.max(0, names.length - this.#keep)).filter(name => name !== own);
     if (beyond.length === 0) return;
     const there = await bucket.get(prefix + MANIFEST, MOST_MANIFEST);

@@ -245,7 +245,7 @@ describe('what one changes', () => {
     // Another instance has said much meanwhile, of which the log has let go.
     const [stream] = redis.streams.values();
     const last = stream.at(-1)!;
-    stream.splice(0, stream.length, { id: [last.id[0] + 5000, 0], value: Buffer.from('unreadable') });
+    stream.splice(0, stream.length, { id: [last.id[0] + 5000, 0], values: [Buffer.from('unreadable')] });
     await pass(10_000);
     expect(other.stats().level).toMatchObject({ follows: true, logGaps: 1, flushes: 1 });
     expect([other.get('k'), other.get('seen')]).toEqual([undefined, undefined]);

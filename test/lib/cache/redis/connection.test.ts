@@ -91,6 +91,21 @@ describe('a connection to Redis', () => {
     }
     expect(connection.isConnected).toBe(true);
   });
+  test('connects anew where writes are refused by what is a replica now, and not all the time', async () => {
+    connection.begin();
+    await settle();
+    redis.error = name => (name === 'SET' ? "READONLY You can't write against a read only replica." : undefined);
+    const set = (): Promise<string> => failure(connection.call('k', ['SET', 'k', 'v', 'PX', '1']));
+    expect(await set()).toMatch(/^READONLY/);
+    expect(connection.isConnected).toBe(false);
+    await clock.advance(100);
+    expect(connection.isConnected).toBe(true);
+    expect(await set()).toMatch(/^READONLY/);
+    expect(connection.isConnected).toBe(true);
+    await clock.advance(CONNECTION_LIMITS.replaceReadOnlyMs);
+    await set();
+    expect(connection.isConnected).toBe(false);
+  });
   test('refuses more commands than may be under way', async () => {
     connection.begin();
     await settle();

@@ -321,7 +321,7 @@ describe('a level in Redis', () => {
       redis.cut();
       await clock.advance(1000);
       const at = redis.nowMs();
-      const others = Array.from({ length: 20 }, (_, i) => ({ id: [Math.floor(at), i], value: Buffer.from('cut') }));
+      const others = Array.from({ length: 20 }, (_, i) => ({ id: [Math.floor(at), i], values: [Buffer.from('cut')] }));
       entries.splice(0, entries.length, ...(others as typeof entries));
       redis.down = false;
       await clock.advance(6000);
@@ -376,10 +376,10 @@ describe('a level in Redis', () => {
       redis.cut();
       await clock.advance(100);
       // Without what was read last, and with entries from before and from after it.
-      const { value, id } = redis.streams.get(stream)![0];
+      const { values, id } = redis.streams.get(stream)![0];
       redis.streams.set(stream, [
-        { id: [id[0] - 500, 0], value },
-        { id: [id[0] + 500, 0], value },
+        { id: [id[0] - 500, 0], values },
+        { id: [id[0] + 500, 0], values },
       ]);
       redis.down = false;
       await clock.advance(6000);

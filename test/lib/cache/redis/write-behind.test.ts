@@ -44,16 +44,25 @@ describe('writes that wait', () => {
 
   test('never put an earlier state of a key in the place of a later one, when they are late', async () => {
     // The first one is done in time for its deadline to be over; the second one is not late.
-    let delayMs = 30;
+    let delayMs = WRITE_LIMITS.commandMs + 10;
     redis.slow = () => delayMs;
     writes.put(write('k', 'first'));
-    await clock.advance(WRITE_LIMITS.gatherMs + 15);
+    await clock.advance(WRITE_LIMITS.gatherMs + WRITE_LIMITS.commandMs - 5);
     delayMs = 0;
     writes.put(write('k', 'second'));
     await clock.advance(1000);
     expect(valueOf('k')).toBe('second');
     expect(writes.size).toBe(0);
     expect(redis.commands.filter(name => name === 'SET')).toHaveLength(2);
+  });
+
+  test('have longer than a read: a Redis that is slow has each of them once', async () => {
+    redis.delayMs = 200;
+    for (let i = 0; i < 200; i++) writes.put(write(`k${i}`, 'v'));
+    await clock.advance(2000);
+    expect(writes.size).toBe(0);
+    expect(writes.stats).toMatchObject({ written: 200, failed: 0 });
+    expect(connection.stats.lost).toBe(0);
   });
 
   test('of one node that fails hold up those of no other', async () => {

@@ -1,9 +1,12 @@
 // Snapshots in S3-compatible storage: sent, named, found, checked; and all that goes wrong on the way.
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { Clock } from '../../../../lib/base/clock.js';
+import { bodyOf, systemHttp } from '../../../../lib/cache/s3/http.js';
 import { parseS3Url, readS3 } from '../../../../lib/cache/s3/options.js';
 import { SnapshotStore } from '../../../../lib/cache/s3/snapshot-store.js';
 import { S3Stub } from '../../../support/s3-stub.js';
@@ -181,6 +184,66 @@ describe('storage that fails', () => {
   test('a clock that is an hour off is corrected by what the storage says', async () => {
     stub.aheadMs = 3_600_000;
     expect(await send(store(), 'text')).toBe(true);
+  });
+
+  test('a clock here that is put right again is believed again', async () => {
+    const own = store();
+    wall = -3600;
+    expect(await send(own, 'first')).toBe(true);
+    wall = 0;
+    expect(await send(own, 'second')).toBe(true);
+  });
+
+  test("a snapshot of a time to come, by a clock that was wrong, is in nobody's way", async () => {
+    wall = 10 * 365 * 86_400;
+    stub.aheadMs = wall * 1000;
+    for (const text of ['wrong 1', 'wrong 2', 'wrong 3']) {
+      wall++;
+      await send(store(), text);
+    }
+    [wall, stub.aheadMs] = [0, 0];
+    expect(await send(store(), 'right 1')).toBe(true);
+    wall = 1;
+    expect(await send(store(), 'right 2')).toBe(true);
+    wall = 2;
+    expect(await send(store(), 'right 3')).toBe(true);
+    expect(await loaded(store())).toBe('right 3');
+    expect(
+      [...stub.objects.values()]
+        .map(({ octets }) => octets.toString())
+        .filter(one => !one.startsWith('{'))
+        .sort(),
+    ).toEqual(['right 1', 'right 2', 'right 3']);
+  });
+
+  test('a listing that never ends is given up', async () => {
+    stub.listing = '<ListBucketResult><NextContinuationToken>on</NextContinuationToken></ListBucketResult>';
+    expect(await send(store(), 'text')).toBe(true);
+    expect(stub.requests.filter(one => one === 'GET bucket/').length).toBeLessThanOrEqual(100);
+  });
+
+  test('a listing of elements that do not end is read in a moment', async () => {
+    stub.listing = '<Contents>'.repeat(800_000);
+    const begun = performance.now();
+    expect(await send(store(), 'text')).toBe(true);
+    expect(performance.now() - begun).toBeLessThan(10_000);
+  });
+
+  test('an answer that comes without end is given up, however much of it comes', async () => {
+    const server = createServer((_, response) => {
+      response.writeHead(200);
+      const timer = setInterval(() => response.write('x'), 5);
+      response.on('close', () => clearInterval(timer));
+    });
+    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve));
+    try {
+      const url = new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+      const response = await systemHttp({ method: 'GET', url, idleMs: 1000, totalMs: 50 });
+      await expect(bodyOf(response, 1_000_000, url)).rejects.toThrow('its answer has not ended in 50 ms');
+    } finally {
+      server.closeAllConnections();
+      server.close();
+    }
   });
 
   test('wrong credentials are refused, and the secret is in no message', async () => {
