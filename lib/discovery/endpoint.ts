@@ -67,8 +67,13 @@ export class Endpoint {
   ejected = false;
   /** A check says so: it stays out until one says otherwise. */
   checkFailed = false;
-  total = 0;
+  /** Since when a request tries whether it is well: no other one does; -Infinity: none. */
+  triedAtMs = -Infinity;
+  /** Of those that `total` counts. */
   good = 0;
+  abandoned = 0;
+  /** Since success rates were compared; `requests` were before that. */
+  total = 0;
   requests = 0;
   /** As DNS has them. */
   #found: readonly string[];
@@ -84,6 +89,8 @@ export class Endpoint {
     this.#found = this.addresses = found.addresses;
     this.priority = found.priority;
     this.weight = found.weight;
+    this.#found = found.addresses;
+    this.tryFirst(this.#firstFamily);
     this.metadata = found.metadata;
     this.alpn = found.alpn;
     this.instance = found.instance;
@@ -132,8 +139,16 @@ export class Endpoint {
         this.failures = this.connectFailures = 0;
         return;
       }
-    }
+    } else if (outcome === 'abandoned') this.abandoned++;
+    this.triedAtMs = -Infinity;
     this.#keeper.ended(this, outcome);
+  }
+
+  /** A request that lasts, such as a socket that somebody keeps, goes well so far: a trial need not wait for its end. */
+  goesWell(): void {
+    if (this.state !== 'trial') return;
+    this.triedAtMs = -Infinity;
+    this.#keeper.ended(this, 'ok');
   }
 
   /** There was no connection, for whomever. Requests that say it too are not counted again. */

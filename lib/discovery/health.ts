@@ -131,11 +131,16 @@ export class Health implements EndpointKeeper {
       if (one.state !== 'out' || one.checkFailed) continue;
       if (one.outUntilMs > now) next = Math.min(next, one.outUntilMs);
       else {
-        one.state = 'trial';
+        this.#try(one);
         this.events.changed(one);
       }
     }
     this.#arm(next);
+  }
+
+  #try(endpoint: Endpoint): void {
+    endpoint.state = 'trial';
+    endpoint.triedAtMs = -Infinity;
   }
 
   /** What a check has found, of an endpoint that is checked whether it is used or not. */
@@ -157,7 +162,7 @@ export class Health implements EndpointKeeper {
     for (const one of this.events.endpoints()) {
       isBusy ||= one.total > 0 || one.ejections > 0;
       if (one.state === 'up' && one.ejections > 0) one.ejections--;
-      if (one.state === 'up' && one.total >= settings.requestVolume) {
+      if (one.state === 'up' && one.total - one.abandoned >= settings.requestVolume) {
         const tier = tiers.get(one.priority);
         if (tier === undefined) tiers.set(one.priority, [one]);
         else tier.push(one);
@@ -166,12 +171,13 @@ export class Health implements EndpointKeeper {
     for (const tier of tiers.values()) if (tier.length >= settings.minimumHosts) this.#ejectOutliers(tier, settings);
     for (const one of this.events.endpoints()) {
       one.requests += one.total;
-      one.total = one.good = 0;
+      one.total = one.good = one.abandoned = 0;
     }
     if (isBusy) this.#sweep = this.clock.after(settings.intervalMs, () => this.#compare(settings));
   }
   #ejectOutliers(tier: readonly Endpoint[], settings: HealthSettings): void {
-    const rates = tier.map(one => one.good / one.total);
+    // Callers who give up say nothing of an endpoint, however many they are.
+    const rates = tier.map(one => one.good / (one.total - one.abandoned));
     const mean = rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
     const variance = rates.reduce((sum, rate) => sum + (rate - mean) ** 2, 0) / rates.length;
     const threshold = mean - settings.stdevFactor * Math.sqrt(variance);

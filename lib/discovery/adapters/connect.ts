@@ -231,6 +231,7 @@ export function connectService(service: ServiceFace, options: ConnectOptions): P
         reject(error!);
         return;
       }
+      made.endpoint.goesWell();
       made.socket.once('close', hadError => made.endpoint.done(hadError ? 'failed' : 'ok'));
       resolve(made.socket);
     });
