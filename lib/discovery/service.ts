@@ -181,13 +181,15 @@ export class Service
 
   /** Tells those who listen; a listener's mistake is no one else's. */
   tell<K extends keyof ServiceEvents>(event: K, ...args: ServiceEvents[K]): void {
-    if (event === 'error' && this.listenerCount('error') === 0) return;
-    try {
-      (this.emit as (event: string, ...args: unknown[]) => boolean).call(this, event, ...args);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
+    // One by one: what one of them throws keeps nothing from the others, agents and iterators among them.
+    for (const listener of this.rawListeners(event)) {
+      try {
+        Reflect.apply(listener, this, args);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
     }
   }
 
