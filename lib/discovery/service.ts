@@ -95,6 +95,7 @@ export class Service
    * @throws {ShardnsError} ERR_SHARDNS_CLOSED
    */
   pick(options?: PickOptions): Endpoint {
+    if (this.#closed) this.#none(); // also where others hold the set
     const { roster } = this.#set;
     const endpoint =
       options === undefined
@@ -109,6 +110,7 @@ export class Service
    * @throws what `pick` throws
    */
   peek(key?: string): Endpoint {
+    if (this.#closed) this.#none();
     return this.#set.roster.peek(key) ?? this.#none();
   }
   #none(): never {
