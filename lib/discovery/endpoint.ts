@@ -89,8 +89,6 @@ export class Endpoint {
     this.#found = this.addresses = found.addresses;
     this.priority = found.priority;
     this.weight = found.weight;
-    this.#found = found.addresses;
-    this.tryFirst(this.#firstFamily);
     this.metadata = found.metadata;
     this.alpn = found.alpn;
     this.instance = found.instance;
@@ -156,7 +154,12 @@ export class Endpoint {
     this.#keeper.ended(this, 'unreachable');
   }
 
-  /** Takes over what DNS says now. @returns whether anything is different */
+  /** Whether it would have none of the addresses that it has. */
+  movesWith({ addresses }: FoundEndpoint): boolean {
+    return !addresses.some(one => this.#found.includes(one));
+  }
+
+  /** Takes over what DNS says now. @returns whether anything is different, but for the order that servers give addresses in */
   update(found: FoundEndpoint): boolean {
     const same =
       this.priority === found.priority &&
@@ -164,13 +167,13 @@ export class Endpoint {
       this.instance === found.instance &&
       this.secure === found.secure &&
       sameList(this.alpn, found.alpn) &&
-      sameList(this.#found, found.addresses) &&
+      sameMembers(this.#found, found.addresses) &&
       sameMetadata(this.metadata, found.metadata);
+    this.#found = found.addresses;
+    this.tryFirst(this.#firstFamily);
     if (same) return false;
     this.priority = found.priority;
     this.weight = found.weight;
-    this.#found = found.addresses;
-    this.tryFirst(this.#firstFamily);
     this.metadata = found.metadata;
     this.alpn = found.alpn;
     this.instance = found.instance;
@@ -183,4 +186,8 @@ export const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 :
 
 function sameList(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((one, i) => one === b[i]);
+}
+/** Of lists that name nothing twice. */
+function sameMembers(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every(one => b.includes(one));
 }

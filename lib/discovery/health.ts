@@ -143,6 +143,18 @@ export class Health implements EndpointKeeper {
     endpoint.triedAtMs = -Infinity;
   }
 
+  /**
+   * It has none of the addresses that it had, as a pod that was replaced under its name: what was found of the one before says
+   * nothing of it. Where that was not used it is tried, at once.
+   */
+  moved(endpoint: Endpoint): void {
+    endpoint.failures = endpoint.connectFailures = endpoint.successes = endpoint.ejections = 0;
+    endpoint.ejected = endpoint.checkFailed = false;
+    if (endpoint.state !== 'out') return;
+    this.#try(endpoint);
+    this.events.changed(endpoint);
+  }
+
   /** What a check has found, of an endpoint that is checked whether it is used or not. */
   checked(endpoint: Endpoint, well: boolean, failuresInARow: number, most: number): void {
     if (endpoint.state === 'gone') return;

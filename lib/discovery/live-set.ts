@@ -266,6 +266,7 @@ export class LiveSet implements HealthEvents {
     const next = new Map<string, Endpoint>();
     for (const one of found) {
       const known = roster.endpoints.get(one.id);
+    const moved: Endpoint[] = [];
       if (known === undefined) {
         const made = new Endpoint(one, now, this.health, this.#firstFamily);
         added.push(made);
@@ -274,6 +275,7 @@ export class LiveSet implements HealthEvents {
         if (known.update(one)) changed.push(known);
         next.set(one.id, known);
       }
+        if (known.movesWith(one)) moved.push(known);
     }
     const removed = before.filter(one => !next.has(one.id));
     if (added.length + removed.length + changed.length === 0) return;
@@ -289,6 +291,7 @@ export class LiveSet implements HealthEvents {
   }
   get #firstFamily(): 4 | 6 | undefined {
     const { prefer } = this.settings;
+    for (const one of moved) this.health.moved(one);
     return prefer === 'ipv4' ? 4 : prefer === 'ipv6' ? 6 : undefined;
   }
 
