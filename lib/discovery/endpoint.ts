@@ -67,6 +67,8 @@ export class Endpoint {
   ejected = false;
   /** A check says so: it stays out until one says otherwise. */
   checkFailed = false;
+  /** A check has found it well, once. */
+  checkedWell = false;
   /** Since when a request tries whether it is well: no other one does; -Infinity: none. */
   triedAtMs = -Infinity;
   /** Of those that `total` counts. */

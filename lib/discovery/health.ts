@@ -149,7 +149,7 @@ export class Health implements EndpointKeeper {
    */
   moved(endpoint: Endpoint): void {
     endpoint.failures = endpoint.connectFailures = endpoint.successes = endpoint.ejections = 0;
-    endpoint.ejected = endpoint.checkFailed = false;
+    endpoint.ejected = endpoint.checkFailed = endpoint.checkedWell = false;
     if (endpoint.state !== 'out') return;
     this.#try(endpoint);
     this.events.changed(endpoint);
@@ -158,7 +158,10 @@ export class Health implements EndpointKeeper {
   /** What a check has found, of an endpoint that is checked whether it is used or not. */
   checked(endpoint: Endpoint, well: boolean, failuresInARow: number, most: number): void {
     if (endpoint.state === 'gone') return;
-    if (!well && failuresInARow >= most && !endpoint.checkFailed) {
+    if (well) endpoint.checkedWell = true;
+    // Of one that never was well nobody knows that it has been ready.
+    const isOut = !well && (failuresInARow >= most || !endpoint.checkedWell);
+    if (isOut && !endpoint.checkFailed) {
       endpoint.checkFailed = true;
       endpoint.successes = 0;
       this.#out(endpoint, Infinity, false);

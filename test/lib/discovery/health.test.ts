@@ -194,6 +194,27 @@ describe('checks', () => {
   });
 });
 
+test('an endpoint that joins is checked within a second, and out with its first failure; one that was well, the third', async () => {
+  dns.service(NAME, 2);
+  const { discover } = await import('../../../lib/discovery/discover.js');
+  const ill = new Set(['p3.example']);
+  const service = await discover(
+    NAME,
+    { client: dns.client, check: { intervalMs: 10_000, failures: 3 } },
+    { check: endpoint => Promise.resolve(!ill.has(endpoint.host)) },
+  );
+  await dns.advance(11_000);
+  ill.add('p1.example');
+  dns.service(NAME, 3);
+  await dns.advance(7250);
+  const states = (): string[] => service.endpoints.map(one => `${one.host} ${one.state}`);
+  expect(states()).toEqual(['p1.example up', 'p2.example up', 'p3.example out']);
+  ill.delete('p3.example');
+  await dns.advance(33_000);
+  expect(states()).toEqual(['p1.example out', 'p2.example up', 'p3.example up']);
+  service.close();
+});
+
 describe('subsets and slow start', () => {
   test('of 30 each client uses 5 of its own; all clients together use all of them about evenly', async () => {
     dns.service(NAME, 30);
