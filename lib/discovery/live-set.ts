@@ -164,11 +164,15 @@ export class LiveSet implements HealthEvents {
   #take(found: Finding): number {
     if (found.kind === 'not offered') return this.#notOffered(found.why, found.ttl);
     if (found.kind === 'missing') return this.#empty(found.why, found.ttl);
-    const { filterFailed } = this;
+    const broken: { by?: Error } = {};
+    const filterFailed = (error: unknown): void => {
+      broken.by ??= error instanceof Error ? error : new Error(String(error));
+    };
     const wanted = found.endpoints.filter(one => isWanted(one, this.settings, filterFailed));
     if (wanted.length === 0) {
       if (found.unknown > 0) throw new QueryFailure('ESERVFAIL');
-      return this.#empty(emptyReason(found, this.settings), found.ttl);
+    if (broken.by !== undefined) this.parts.events.failed(broken.by);
+      return this.#empty(emptyReason(found, this.settings, broken.by), found.ttl, broken.by);
     }
     this.last = found;
     this.#good();
@@ -178,9 +182,6 @@ export class LiveSet implements HealthEvents {
     const waitMs = this.#waitFor(found.ttl);
     return found.unknown > 0 ? Math.min(waitMs, Math.max(UNKNOWN_MS, this.settings.minRefreshMs)) : waitMs;
   }
-  readonly filterFailed = (error: unknown): void => {
-    this.parts.events.failed(error instanceof Error ? error : new Error(String(error)));
-  };
 
   #good(): void {
     this.refreshes.good++;
@@ -206,11 +207,11 @@ export class LiveSet implements HealthEvents {
     return Math.min(Math.max(ttl * 1000, this.settings.minRefreshMs), MAX_NOT_OFFERED_MS);
   }
 
-  #empty(why: string, ttl: number): number {
+  #empty(why: string, ttl: number, cause?: Error): number {
     this.#good();
     const { clock } = this.parts;
     const { emptyGraceMs, minRefreshMs } = this.settings;
-    const error = serviceError('missing', this.settings.name, why);
+    const error = serviceError('missing', this.settings.name, why, cause);
     this.#emptySinceMs ??= clock.nowMs();
     const leftMs = this.#emptySinceMs + emptyGraceMs - clock.nowMs();
     const waitMs = this.#waitFor(ttl);
@@ -265,8 +266,8 @@ export class LiveSet implements HealthEvents {
     const changed: Endpoint[] = [];
     const next = new Map<string, Endpoint>();
     for (const one of found) {
-      const known = roster.endpoints.get(one.id);
     const moved: Endpoint[] = [];
+      const known = roster.endpoints.get(one.id);
       if (known === undefined) {
         const made = new Endpoint(one, now, this.health, this.#firstFamily);
         added.push(made);
@@ -274,8 +275,8 @@ export class LiveSet implements HealthEvents {
       } else {
         if (known.update(one)) changed.push(known);
         next.set(one.id, known);
-      }
         if (known.movesWith(one)) moved.push(known);
+      }
     }
     const removed = before.filter(one => !next.has(one.id));
     if (added.length + removed.length + changed.length === 0) return;
@@ -290,8 +291,8 @@ export class LiveSet implements HealthEvents {
     this.parts.events.changed({ added, removed, changed, version: this.version });
   }
   get #firstFamily(): 4 | 6 | undefined {
-    const { prefer } = this.settings;
     for (const one of moved) this.health.moved(one);
+    const { prefer } = this.settings;
     return prefer === 'ipv4' ? 4 : prefer === 'ipv6' ? 6 : undefined;
   }
 
@@ -318,8 +319,9 @@ export class LiveSet implements HealthEvents {
   }
 }
 
-function emptyReason({ ignored, endpoints }: Gathered, { within }: ServiceSettings): string {
-  if (endpoints.length > 0) return `none of its ${endpoints.length} endpoints is wanted (where, filter)`;
+function emptyReason({ ignored, endpoints }: Gathered, { within }: ServiceSettings, broken: Error | undefined): string {
+  const threw = broken === undefined ? '' : `, and the filter threw: ${broken.message}`;
+  if (endpoints.length > 0) return `none of its ${endpoints.length} endpoints is wanted (where, filter)${threw}`;
   if (ignored.outside > 0) return `${ignored.outside} targets are outside of ${within} (within)`;
   if (ignored.unusable > 0) return 'its records have port 0, or targets that are no host names';
   return 'no target has an address';

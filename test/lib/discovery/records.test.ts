@@ -206,7 +206,20 @@ describe('other records', () => {
     const broken = (): boolean => {
       throw new Error('of the filter');
     };
-    await expect(dns.tryToDiscover(NAME, { filter: broken })).rejects.toThrow(/of the filter|is wanted/);
+    await expect(dns.tryToDiscover(NAME, { filter: broken })).rejects.toThrow(
+      /none of its 3 endpoints is wanted .*, and the filter threw: of the filter/,
+    );
+  });
+  test('a filter that throws for one endpoint takes the others, and says so once a look', async () => {
+    dns.service(NAME, 4);
+    dns.additional.get(NAME)!.push(['p2.example', ['TXT', 'version=2']], ['p3.example', ['TXT', 'version=3']]);
+    const filter: DiscoverOptions['filter'] = ({ metadata }) => metadata.version.length > 0;
+    const service = await dns.discover(NAME, { filter });
+    expect(ids(service)).toEqual(['p2.example:8080', 'p3.example:8080']);
+    const errors: Error[] = [];
+    service.on('error', error => errors.push(error));
+    await dns.advance(5500);
+    expect(errors.map(error => error.name)).toEqual(['TypeError']);
   });
   test('a zone’s endpoints are used while one of them is well', async () => {
     dns.service(NAME, 4);
