@@ -147,8 +147,10 @@ export class LiveSet implements HealthEvents {
   async #gather(): Promise<Finding> {
     const name = this.#zonal.current;
     const found = await this.#gatherer.gather(name);
-    if (found.kind !== 'missing' || !this.#zonal.isMissing(name)) return found;
-    return this.#gatherer.gather();
+    if (found.kind !== 'missing' || !this.#zonal.isMissing(name, found.noName)) return found;
+    const plain = await this.#gatherer.gather();
+    if (plain.kind === 'missing') this.#zonal.isUnknown();
+    return plain;
   }
 
   #schedule(waitMs: number): void {
@@ -169,9 +171,9 @@ export class LiveSet implements HealthEvents {
       broken.by ??= error instanceof Error ? error : new Error(String(error));
     };
     const wanted = found.endpoints.filter(one => isWanted(one, this.settings, filterFailed));
+    if (broken.by !== undefined) this.parts.events.failed(broken.by);
     if (wanted.length === 0) {
       if (found.unknown > 0) throw new QueryFailure('ESERVFAIL');
-    if (broken.by !== undefined) this.parts.events.failed(broken.by);
       return this.#empty(emptyReason(found, this.settings, broken.by), found.ttl, broken.by);
     }
     this.last = found;
@@ -264,18 +266,18 @@ export class LiveSet implements HealthEvents {
     const now = clock.nowMs();
     const added: Endpoint[] = [];
     const changed: Endpoint[] = [];
+    const moved: Endpoint[] = [];
     const next = new Map<string, Endpoint>();
     for (const one of found) {
-    const moved: Endpoint[] = [];
       const known = roster.endpoints.get(one.id);
       if (known === undefined) {
         const made = new Endpoint(one, now, this.health, this.#firstFamily);
         added.push(made);
         next.set(one.id, made);
       } else {
+        if (known.movesWith(one)) moved.push(known);
         if (known.update(one)) changed.push(known);
         next.set(one.id, known);
-        if (known.movesWith(one)) moved.push(known);
       }
     }
     const removed = before.filter(one => !next.has(one.id));
@@ -289,9 +291,9 @@ export class LiveSet implements HealthEvents {
     roster.rebuild();
     this.version++;
     this.parts.events.changed({ added, removed, changed, version: this.version });
+    for (const one of moved) this.health.moved(one);
   }
   get #firstFamily(): 4 | 6 | undefined {
-    for (const one of moved) this.health.moved(one);
     const { prefer } = this.settings;
     return prefer === 'ipv4' ? 4 : prefer === 'ipv6' ? 6 : undefined;
   }

@@ -247,3 +247,29 @@ describe('other records', () => {
     expect(service.size).toBe(1);
   });
 });
+  test.each([
+    ['by SRV', NAME, {}, '_http._tcp.eu-1a.pin._zone.orders.example'],
+    ['by address', 'orders.example', { port: 80 }, 'eu-1a.pin._zone.orders.example'],
+  ] as const)('a pinned zone has no endpoint of others (%s)', async (_how, name, also, zonal) => {
+    dns.service(NAME, 4);
+    dns.names.set('orders.example', [['A', '10.0.0.1']]);
+    dns.names.set(zonal, [['TXT', 'no such record']]);
+    const options = { zone: 'eu-1a', zonal: 'pin', ...also } as const;
+    await expect(dns.tryToDiscover(name, options)).rejects.toMatchObject({ category: 'missing' });
+    const service = await dns.discover(name, { ...options, ready: false });
+    await dns.advance(20_000);
+    expect(service.size).toBe(0);
+    // A server without the option has no such name.
+    dns.names.delete(zonal);
+    await dns.advance(20_000);
+    expect(service.size).toBeGreaterThan(0);
+  });
+  test('while a service is not there at all, its zonal name is asked for each time', async () => {
+    const zonal = '_http._tcp.eu-1a.pin._zone.orders.example';
+    const service = await dns.discover(NAME, { zone: 'eu-1a', zonal: 'pin', ready: false });
+    await dns.advance(6000);
+    dns.service(NAME, 4);
+    dns.service(zonal, 1);
+    await dns.advance(7000);
+    expect(service.size).toBe(1);
+  });
