@@ -164,8 +164,11 @@ export class Service
   }
 
   /** Looks now whether DNS says something else, where the last look is a second ago or more. Never rejects. */
-  refresh(): Promise<void> {
-    return this.#set.lookAgain();
+  async refresh(): Promise<void> {
+    const { alive } = this.#parts;
+    alive.hold();
+    await this.#set.lookAgain();
+    alive.release();
   }
   /** The same in the background, and not while servers fail: for those who see that something is wrong. */
   refreshSoon(): void {

@@ -140,7 +140,7 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
       const delay = retries.noteRetry(failure);
       if (delay === 0) add();
       else {
-        const timer = service.clock.after(delay, () => {
+        const timer = retries.later(delay, () => {
           tracked.notConnected();
           add();
         });

@@ -180,7 +180,7 @@ export function connectInTurn(
       const delay = retries.noteRetry(failure);
       if (delay === 0) attempt(next);
       else {
-        const timer = service.clock.after(delay, () => attempt(next));
+        const timer = retries.later(delay, () => attempt(next));
         giveUp = () => {
           timer.cancel();
           next.done('abandoned');

@@ -110,7 +110,7 @@ abstract class Passing {
       return false;
     }
     const endpoint = this.#endpoint;
-    const { retries, clock } = sender.service;
+    const { retries } = sender.service;
     const sent = this.#sent;
     endpoint.done(sent ? 'failed' : 'unreachable');
     this.#isOver = true;
@@ -138,7 +138,7 @@ abstract class Passing {
       }
     };
     if (delay === 0) process.nextTick(again);
-    else clock.after(delay, again);
+    else retries.later(delay, again);
     return true;
   }
 }
