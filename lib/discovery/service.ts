@@ -124,7 +124,10 @@ export class Service
   /** An agent for `http` requests, whatever host they name; with `tls: true` for `https`. */
   agent(options: AgentOptions = {}): Agent {
     this.#checkOpen('agent');
-    return this.#own(makeAgent(this, options), agent => agent.destroy());
+    return this.#own(
+      ended => makeAgent(this, options, ended),
+      agent => agent.destroy(),
+    );
   }
   /**
    * A dispatcher for `fetch` and undici, whatever origin requests name.
@@ -132,7 +135,10 @@ export class Service
    */
   dispatcher(options: DispatcherOptions = {}): ServiceDispatcher {
     this.#checkOpen('dispatcher');
-    return this.#own(makeDispatcher(this, options), dispatcher => void dispatcher.destroy(null));
+    return this.#own(
+      ended => makeDispatcher(this, options, ended),
+      dispatcher => void dispatcher.destroy(null),
+    );
   }
   /**
    * Options for a client of @grpc/grpc-js; see `registerGrpc`.
@@ -154,7 +160,9 @@ export class Service
     return (this.#lookup ??= lookupOf(this));
   }
 
-  #own<T>(made: T, close: (made: T) => void): T {
+  /** @param make is told what to call when it has come to its end by itself: nothing is to be let go then */
+  #own<T>(make: (ended: () => void) => T, close: (made: T) => void): T {
+    const made = make(() => this.#closing.delete(closing));
     const closing = { close: () => close(made) };
     this.#closing.add(closing);
     return made;
