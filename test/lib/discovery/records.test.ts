@@ -114,6 +114,11 @@ describe('SRV records', () => {
       await expect(dns.tryToDiscover(name)).rejects.toMatchObject({ code: 'ERR_SHARDNS_OPTION' });
     }
   });
+  test('so is a URL, or a name with a port', async () => {
+    for (const name of ['http://orders.example', 'orders.example:8080', 'orders.example/x', '[::1]', '::1']) {
+      await expect(dns.tryToDiscover(name)).rejects.toThrow(/^name: expected .*without scheme and port/);
+    }
+  });
 });
 
 describe('other records', () => {
@@ -246,7 +251,6 @@ describe('other records', () => {
     await dns.advance(20_000);
     expect(service.size).toBe(1);
   });
-});
   test.each([
     ['by SRV', NAME, {}, '_http._tcp.eu-1a.pin._zone.orders.example'],
     ['by address', 'orders.example', { port: 80 }, 'eu-1a.pin._zone.orders.example'],
@@ -273,3 +277,4 @@ describe('other records', () => {
     await dns.advance(7000);
     expect(service.size).toBe(1);
   });
+});
