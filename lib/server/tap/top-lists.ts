@@ -80,14 +80,14 @@ export class TopLists implements Watcher {
     if (parts.latencyUs >= this.#settings.slowMs * 1000) this.#count(lists.slow, record);
   }
 
-  /** @param current the window that has begun, in the place of the last whole one */
+  /** @param current the window that has begun, in the place of the last whole one; it is where there is none yet */
   list(by: TopBy, what: TopWhat, { most, current }: { most: number; current: boolean }): TopList {
     this.#turn();
-    const window = current ? this.#now : this.#last;
-    const list = window?.lists[what][by];
-    const seconds = current ? (this.clock.nowMs() - this.#now.beganMs) / 1000 : WINDOW_MS / 1000;
-    const entries = (list?.top(most) ?? []).map(({ key, count, error }) => ({ key: textOf(by, key), count, error }));
-    return { by, what, seconds: Math.round(seconds), total: list?.total ?? 0, entries };
+    const window = current ? this.#now : (this.#last ?? this.#now);
+    const list = window.lists[what][by];
+    const lastedMs = window === this.#now ? this.clock.nowMs() - window.beganMs : WINDOW_MS;
+    const entries = list.top(most).map(({ key, count, error }) => ({ key: textOf(by, key), count, error }));
+    return { by, what, seconds: Math.round(lastedMs / 1000), total: list.total, entries };
   }
 
   #count(lists: Record<TopBy, SpaceSaving<string>>, record: TapRecord): void {
