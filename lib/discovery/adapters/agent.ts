@@ -59,11 +59,7 @@ function placeAt(one: SocketOptions | Socket, endpoint: Endpoint): void {
  * @param options those of http.Agent; kept alive by default
  * @param ended called when it is destroyed
  */
-export function makeAgent(
-  service: ServiceFace,
-  { tls, key, ...options }: AgentOptions,
-  ended: () => void,
-): http.Agent {
+export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentOptions, ended: () => void): http.Agent {
   const secure = tls !== undefined && tls !== false;
   const Base = (secure ? https.Agent : http.Agent) as unknown as new (options: object) => Inside;
   const sessions = new TlsSessions();
