@@ -195,7 +195,8 @@ export class Service
   /** Tells those who listen; a listener's mistake is no one else's. */
   tell<K extends keyof ServiceEvents>(event: K, ...args: ServiceEvents[K]): void {
     // One by one: what one of them throws keeps nothing from the others, agents and iterators among them.
-    for (const listener of this.rawListeners(event)) {
+    const listeners = this.rawListeners(event) as unknown as ((...args: unknown[]) => void)[];
+    for (const listener of listeners) {
       try {
         Reflect.apply(listener, this, args);
       } catch (error) {
