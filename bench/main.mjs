@@ -47,6 +47,8 @@ const BENCHES = {
   dnssec: ['a validated answer, and the worst of hostile ones', 'dnssec/run.mjs'],
   load: ['a server under load, beside dnsdist and unbound', 'load/run.mjs', ['dnsperf', 'nsd', 'dnsdist', 'unbound']],
   tls: ['hits over TLS and TCP, beside unbound and dnsdist', 'load/tls.mjs', ['dnsperf', 'unbound', 'dnsdist']],
+  control: ['what looking at a server costs it: calls, query log, dnstap', 'load/control.mjs', ['dnsperf']],
+  sizes: ['the package, and the dashboard in a browser', 'lib/sizes.mjs'],
   upstream: ["an upstream query, natively and by Node's sockets", 'load/upstream.mjs', ['nsd']],
   'edge-flood': [
     'a flood from made-up addresses beside clients with and without cookies',

@@ -6,14 +6,15 @@ const keyOf = name => name.toLowerCase().replace(/\.$/, '') || '.';
 /** @param now seconds since 1970 */
 export function rowsOf({ zones, transfers }, now) {
   const linked = new Map(transfers.map(one => [keyOf(one.name), one]));
-  const ofFiles = zones.map(({ name, views, serves, file, serial, records, loadedSeconds, problem }) => ({
+  const ofFiles = zones.map(({ name, views, serves, file, serial, records, loadedSeconds, problem, doubt }) => ({
     name: keyOf(name),
     from: views.length > 0 ? `${file} for ${views.join(', ')}` : `${file}${forWhom(serves)}`,
     serial,
     records,
     age: loadedSeconds === undefined ? undefined : Math.max(0, now - loadedSeconds),
     state: serial === undefined ? 'not served' : problem === undefined ? 'served' : 'an older version',
-    problem,
+    // Served, and its secondaries have not all of it.
+    problem: problem ?? doubt,
     isFile: true,
     isLinked: views.length === 0 && linked.has(keyOf(name)),
   }));

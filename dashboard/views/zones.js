@@ -32,7 +32,7 @@ export function Zones({ mayWrite, onError }) {
   const reload = name =>
     doing(async () => {
       const { zones } = await post('/v1/zones/reload', { name });
-      const [problem] = zones.flatMap(one => one.problem ?? []);
+      const [problem] = zones.flatMap(one => one.problem ?? one.doubt ?? []);
       return problem === undefined ? `${name}: read again` : `${name}: ${problem}`;
     });
   const notify = name =>

@@ -48,7 +48,7 @@ export class ControlFront {
       for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
       await this.#answer(request, response);
     } catch (error) {
-      if (!(error instanceof Refused)) toldTo(this.log).broke(error, request.url ?? '');
+      if (!(error instanceof Refused)) toldTo(this.log).broke(error, (request.url ?? '').split('?')[0]);
       sendProblem(response, error);
     }
   }

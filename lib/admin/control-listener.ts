@@ -16,12 +16,12 @@ import type { ServerSettings } from '../server/settings/settings.js';
 import { readIdentity, type TlsIdentity } from '../server/tls-identity.js';
 import type { ControlApi } from './control-api.js';
 import type { ControlFront } from './control-front.js';
+import { HTTP_LIMITS } from './http-limits.js';
 import { Callers, readTokens } from './tokens.js';
 
 type ApiSettings = ServerSettings['api'];
 
 const MAX_PEM_BYTES = 2 ** 20;
-const LIMITS = { requestTimeout: 10_000, headersTimeout: 5000 } as const;
 
 export interface ControlListenerParts {
   readonly api: ControlApi;
@@ -127,8 +127,8 @@ export class ControlListener implements ServerObserver {
     };
     const http =
       identity === undefined
-        ? (await import('node:http')).createServer(LIMITS, answer)
-        : (await import('node:https')).createServer({ ...LIMITS, ...contextOf(identity) }, answer);
+        ? (await import('node:http')).createServer(HTTP_LIMITS, answer)
+        : (await import('node:https')).createServer({ ...HTTP_LIMITS, ...contextOf(identity) }, answer);
     http.maxConnections = 64;
     await new Promise<void>((resolve, reject) => {
       // Once it listens nothing of this ends it: exhausted file descriptors and the like.

@@ -11,6 +11,7 @@ import type { Prepared } from '../server/prepared.js';
 import type { ServerObserver } from '../server/server.js';
 import type { ServerSettings } from '../server/settings/settings.js';
 import type { ControlApi } from './control-api.js';
+import { HTTP_LIMITS } from './http-limits.js';
 
 /** Octets of a unix socket's path (sun_path of Linux, one of them the end); a folder's name comes into it for a moment. */
 const MAX_SOCKET_PATH = 107 - '/shardns-XXXXXX'.length;
@@ -84,7 +85,7 @@ export class ControlSocket implements ServerObserver {
       await checkControlPlace(path);
       made = mkdtempSync(join(folder, 'shardns-'));
       const first = join(made, 's');
-      const http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
+      const http = createServer(HTTP_LIMITS, (request, response) => {
         void this.api.answer({ request, response }, SOCKET_USER);
       });
       http.maxConnections = 16;

@@ -97,6 +97,12 @@ export const FLEET_FAMILIES: readonly Family[] = [
     ofEach(it => it.log.gaps),
     REGION,
   ),
+  counter(
+    'shardns_second_level_log_refused_total',
+    'Entries of the log that are not believed: said by another secret, or by somebody else',
+    ofEach(it => it.log.refused),
+    REGION,
+  ),
   gauge(
     'shardns_second_level_breaker',
     '0: closed, 1: half-open, 2: open',

@@ -11,6 +11,7 @@ import type { ServerSettings } from '../server/settings/settings.js';
 import type { Prepared } from '../server/prepared.js';
 import type { Server, ServerObserver } from '../server/server.js';
 import { judge } from './admission.js';
+import { HTTP_LIMITS } from './http-limits.js';
 import type { Metrics } from './metrics.js';
 import { trace } from './trace.js';
 
@@ -85,7 +86,7 @@ export class AdminServer implements ServerObserver {
     const at = parseSocketAddress(text, 'metrics');
     const [{ createServer }, { Metrics }] = await Promise.all([import('node:http'), import('./metrics.js')]);
     this.#metrics ??= new Metrics(this.server);
-    const http = createServer({ requestTimeout: 10_000, headersTimeout: 5000 }, (request, response) => {
+    const http = createServer(HTTP_LIMITS, (request, response) => {
       response.on('error', () => {}); // whoever asked is gone
       try {
         this.#answer(request, response);
@@ -125,8 +126,9 @@ export class AdminServer implements ServerObserver {
     else if (path === '/metrics') void this.#sendMetrics(response);
     else if (path === '/trace') void this.#sendTrace(new URL(request.url ?? '/', 'http://localhost'), response);
     else if (isHealth) {
-      const up = this.server.listening;
-      response.writeHead(up ? 200 : 503, plain).end(up ? 'ok\n' : 'not listening\n');
+      // While it drains the process lives, and is not to be led to: whoever watches over it would kill it.
+      const up = path === '/healthz' || this.server.listening;
+      response.writeHead(up ? 200 : 503, plain).end(up ? 'ok\n' : 'not listening, or draining\n');
     } else response.writeHead(404).end();
   }
 

@@ -137,6 +137,11 @@ export function formatAddress(octets: Uint8Array): string {
   return text;
 }
 
+/** The octets of an address of one family as records have them, without a scope; undefined for what is none. */
+export function recordAddress(text: string, family: 4 | 6): Uint8Array | undefined {
+  return isIP(text) === family && !text.includes('%') ? addressOctets(text) : undefined;
+}
+
 /** The 4 or 16 octets of a valid numeric address. */
 export function addressOctets(address: string): Uint8Array {
   if (isIP(address) === 4) return Uint8Array.from(address.split('.').map(Number));

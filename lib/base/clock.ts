@@ -13,11 +13,20 @@ export interface Clock {
   after(delayMs: number, run: () => void): Timer;
 }
 
+/** Node takes what is longer for a millisecond. */
+const MAX_DELAY_MS = 2 ** 31 - 1;
+
 class SystemTimer implements Timer {
-  readonly #handle: NodeJS.Timeout;
+  #handle: NodeJS.Timeout;
   constructor(delayMs: number, run: () => void) {
-    this.#handle = setTimeout(run, delayMs);
-    this.#handle.unref();
+    this.#handle = this.#wait(delayMs, run);
+  }
+  #wait(delayMs: number, run: () => void): NodeJS.Timeout {
+    const isLong = delayMs > MAX_DELAY_MS;
+    const goOn = (): void => {
+      this.#handle = this.#wait(delayMs - MAX_DELAY_MS, run);
+    };
+    return setTimeout(isLong ? goOn : run, isLong ? MAX_DELAY_MS : delayMs).unref();
   }
   cancel(): void {
     clearTimeout(this.#handle);

@@ -37,11 +37,14 @@ export function optionError(option: string, value: unknown, expected: string): S
   return new ShardnsError('ERR_SHARDNS_OPTION', `${option}: expected ${expected}, got ${show(value)}`);
 }
 
-/** Who is named in a URL, with a password. */
-const CREDENTIALS = /:\/\/[^/@\s"']*@/g;
+/**
+ * Who is named in a URL, with a password. In the URL of a Redis a password may stand as it is, with `/` and `#` in it: such
+ * a URL is wrong, which is when it is shown.
+ */
+const CREDENTIALS = /(?<=\brediss?:\/\/).*@|(?<=:\/\/)[^/@\s"']*@/g;
 
 /** Text whose URLs name no user and no password. */
-export const withoutCredentials = (text: string): string => text.replace(CREDENTIALS, '://');
+export const withoutCredentials = (text: string): string => text.replace(CREDENTIALS, '');
 
 /** A value in a message: short, free of control characters, and URLs without a user and a password. */
 export function show(value: unknown): string {

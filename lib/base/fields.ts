@@ -10,26 +10,35 @@ type Wrong = string | { expected: string; at: string; got: unknown } | undefined
 export class Field<T, Out = T> {
   /** What it becomes, in types only. */
   declare readonly out: Out;
-  /** @param check says what was expected in place of a wrong value */
+  /**
+   * @param check says what was expected in place of a wrong value
+   * @param isSecret whether a wrong value is left out of messages
+   */
   constructor(
     readonly check: (value: unknown) => Wrong,
     readonly fallback?: T,
     readonly required = true,
+    readonly isSecret = false,
   ) {}
   default(value: T): Field<T> {
-    return new Field(this.check, value, false);
+    return new Field(this.check, value, false, this.isSecret);
   }
   optional(): Field<T, T | undefined> {
-    return new Field<T, T | undefined>(this.check, undefined, false);
+    return new Field<T, T | undefined>(this.check, undefined, false, this.isSecret);
+  }
+  secret(): Field<T, Out> {
+    return new Field<T, Out>(this.check, this.fallback, this.required, true);
   }
   /** What holds beyond its type. */
   where(holds: (value: T) => boolean, expected: string): Field<T, Out> {
     const check = (value: unknown): Wrong => this.check(value) ?? (holds(value as T) ? undefined : expected);
-    return new Field<T, Out>(check, this.fallback, this.required);
+    return new Field<T, Out>(check, this.fallback, this.required, this.isSecret);
   }
 }
 
-export type Fields = Readonly<Record<string, Pick<Field<unknown>, 'check' | 'fallback' | 'required' | 'out'>>>;
+export type Fields = Readonly<
+  Record<string, Pick<Field<unknown>, 'check' | 'fallback' | 'required' | 'isSecret' | 'out'>>
+>;
 /** What callers give: every field may be left out; those that may not are told at once. */
 export type InputOf<F> = { [K in keyof F]?: F[K] extends { fallback?: infer T } ? T | undefined : never };
 /** What is made of it. */
@@ -118,13 +127,18 @@ function propertiesOf(input: unknown, names: readonly string[], what: string): R
   return Object.fromEntries(read);
 }
 
-/** Wrong options, each with its name, its value and what was expected; none where all are right. */
-function problemsOf(fields: Fields, input: Readonly<Record<string, unknown>>): string[] {
+/**
+ * Wrong options, each with its name, its value and what was expected; none where all are right.
+ * @param prefix before each name
+ */
+function problemsOf(fields: Fields, input: Readonly<Record<string, unknown>>, prefix: string): string[] {
   const problems = Object.keys(input)
     .filter(name => !Object.hasOwn(fields, name))
-    .map(name => `${name}: is not an option`);
-  for (const [name, field] of Object.entries(fields)) {
-    const value = input[name];
+    .map(name => `${prefix}${name}: is not an option`);
+  for (const [key, field] of Object.entries(fields)) {
+    const value = input[key];
+    const name = prefix + key;
+    const got = (it: unknown): string => (field.isSecret ? '' : `, got ${show(it)}`);
     if (value === undefined && !field.required) continue;
     let wrong: Wrong;
     try {
@@ -132,19 +146,22 @@ function problemsOf(fields: Fields, input: Readonly<Record<string, unknown>>): s
     } catch (cause) {
       throw unreadable(name, cause);
     }
-    if (typeof wrong === 'string') problems.push(`${name}: ${wrong}, got ${show(value)}`);
-    else if (wrong !== undefined) problems.push(`${name}${wrong.at}: ${wrong.expected}, got ${show(wrong.got)}`);
+    if (typeof wrong === 'string') problems.push(`${name}: ${wrong}${got(value)}`);
+    else if (wrong !== undefined) problems.push(`${name}${wrong.at}: ${wrong.expected}${got(wrong.got)}`);
   }
   return problems;
 }
 
+/** What a program gives as a whole: names of its parts stand alone in errors. */
+const WHOLE: ReadonlySet<string> = new Set(['options', 'dependencies']);
+
 /**
- * @param what the name of the whole, for errors
+ * @param what the option that it is the value of, or one of WHOLE, which is named in errors
  * @throws {ShardnsError} ERR_SHARDNS_OPTION naming each wrong option, its value and what was expected
  */
 export function readFields<F extends Fields>(fields: F, input: unknown, what = 'options'): SettingsOf<F> {
   const values = propertiesOf(input === undefined ? {} : input, Object.keys(fields), what);
-  const problems = problemsOf(fields, values);
+  const problems = problemsOf(fields, values, WHOLE.has(what) ? '' : `${what}.`);
   if (problems.length > 0) throw new ShardnsError('ERR_SHARDNS_OPTION', problems.join('; '));
   return Object.fromEntries(
     Object.entries(fields).map(([name, field]) => [name, values[name] ?? field.fallback]),

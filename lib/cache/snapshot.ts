@@ -12,7 +12,7 @@ export interface SaveResult {
 }
 export interface LoadOptions {
   /** A file that is cut or damaged: load nothing of it and fail, or what stands before the damage. */
-  onDamage?: 'refuse' | 'keep';
+  onDamage?: 'refuse' | 'keep' | undefined;
 }
 export type LoadResult = SnapshotResult;
 

@@ -1,13 +1,18 @@
 // `shardns check-config`: whether a configuration file is good, what is wrong where, and which of the files that it names
-// are of no use here. The last are warnings: a configuration may be checked on another machine, and by another user.
+// are of no use here: certificates, lists, zones. The last are warnings: a configuration may be checked on another machine,
+// and by another user.
 import { closeSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { systemClock } from '../base/clock.js';
+import { ShardnsError } from '../base/errors.js';
 import { silentLogger } from '../base/log.js';
 import { openRegularFile } from '../base/regular-file.js';
 import { Certificates } from '../server/certificates.js';
 import { contradictions } from '../server/settings/contradictions.js';
 import { readOptions, type ServerOptions } from '../server/settings/settings.js';
+import { encodeName, foldName } from '../wire/name.js';
+import { loadZoneFile } from '../zone/load-zone.js';
+import { problemText } from '../zone/zone-file.js';
 import { checkConfig, readConfigText } from './config.js';
 import { say } from './say.js';
 
@@ -33,7 +38,14 @@ export async function checkFile(path: string): Promise<number> {
   return 1;
 }
 
-/** What `serve` would end with: certificates, keys and lists, as these files are now. */
+/** What is wrong first with a zone file that cannot be served; `check-zone` has the rest. */
+function checkZoneAt(file: string, name: string): void {
+  const { zone, problems } = loadZoneFile(file, { apex: foldName(encodeName(name)) });
+  const first = problems.find(one => one.severity === 'error');
+  if (zone === undefined && first !== undefined) throw new ShardnsError('ERR_SHARDNS_FILE', problemText(first));
+}
+
+/** What `serve` would end with, or not serve: certificates, keys, lists and zones, as these files are now. */
 function uselessFiles(options: ServerOptions): string[] {
   const settings = readOptions(options);
   const found: string[] = [];
@@ -48,6 +60,9 @@ function uselessFiles(options: ServerOptions): string[] {
   for (const [i, { source }] of settings.lists.entries()) {
     // Of a URL there is a copy, or will be.
     if (isAbsolute(source)) attempt(`lists[${i}].source`, () => closeSync(openRegularFile(source).fd));
+  }
+  for (const [i, { name, file }] of settings.zones.entries()) {
+    if (file !== undefined) attempt(`zones[${i}].file`, () => checkZoneAt(file, name));
   }
   return found;
 }

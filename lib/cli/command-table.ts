@@ -74,6 +74,7 @@ export const OPTIONS = {
   },
   top: { socket: path('PATH') },
   token: { scope: choice('read', 'flush', 'write'), name: text('NAME') },
+  'check-zone': { print: flag },
   warm: {
     to: text('s3://BUCKET/PREFIX'),
     top: text('N'),
@@ -244,7 +245,9 @@ export const HELP: readonly HelpRow[] = [
   {
     command: 'check-zone',
     words: 'FILE [ORIGIN]',
-    about: 'the same of a zone file, as a server of `zones` would take it',
+    options: ['print'],
+    about:
+      'the same of a zone file, as a server of `zones` would take it; --print writes its records, each in full on a line',
   },
   {
     command: 'completion',

@@ -26,8 +26,9 @@ async function run(args: string[]): Promise<number> {
     return (await import('./check-config.js')).checkFile(rest[0]);
   }
   if (command === 'check-zone') {
-    if (rest.length < 1 || rest.length > 2) throw new Usage('check-zone takes FILE [ORIGIN]');
-    return (await import('./check-zone.js')).checkZoneFile(rest[0], rest[1]);
+    const { positionals, values } = parse(rest, OPTIONS['check-zone']);
+    if (positionals.length < 1 || positionals.length > 2) throw new Usage('check-zone takes FILE [ORIGIN]');
+    return (await import('./check-zone.js')).checkZoneFile(positionals[0], positionals[1], values.print);
   }
   if (command === 'build') return (await import('./build.js')).build();
   if (command === 'warm') return runWarm(rest);

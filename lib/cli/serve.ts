@@ -250,7 +250,8 @@ class Serving {
   async #stop(signal: string): Promise<number> {
     this.parts.manager.stopping();
     this.parts.system.stop();
-    this.parts.log.info({ signal }, 'draining');
+    const { lameduckSeconds } = this.parts.server.settings;
+    this.parts.log.info({ signal, lameduckSeconds: lameduckSeconds || undefined }, 'draining');
     try {
       await this.parts.server.drain();
       this.parts.log.info({}, 'stopped');

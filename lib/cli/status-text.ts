@@ -65,12 +65,13 @@ function fleetRows(fleet: ServerReport['secondLevel']): string[][] {
     ],
     ...fleet.redis.map(one => {
       const where = one.region === '' ? one.redis : `${one.region}, ${one.redis}`;
-      const { connected, breaker, log, readError } = one;
+      const { connected, breaker, log } = one;
       const state = connected ? `connected, breaker ${breaker}` : 'not connected';
-      const trip = one.roundTripMs === undefined ? '' : `, ${one.roundTripMs.toFixed(1)} ms`;
-      const follows = log.follows ? 'its log is followed' : 'its log is not followed';
-      const error = !connected || breaker !== 'closed' ? (readError ?? '') : '';
-      return ['redis', `${where}: ${state}${trip}, ${follows}${error === '' ? '' : `; ${error}`}`];
+      const trip = !connected || one.roundTripMs === undefined ? '' : `, ${one.roundTripMs.toFixed(1)} ms`;
+      const refused = log.refused === 0 ? '' : `, ${log.refused} of its entries not believed (another secret?)`;
+      const follows = `${log.follows ? 'its log is followed' : 'its log is not followed'}${refused}`;
+      const error = one.error ?? (breaker === 'closed' ? undefined : one.readError);
+      return ['redis', `${where}: ${state}${trip}, ${follows}${error === undefined ? '' : `; ${error}`}`];
     }),
   ];
 }

@@ -38,7 +38,8 @@ export function zonesCallOf([word, name, more]: readonly string[], view?: string
   return undefined;
 }
 
-const zonesOf = (text: string): ZoneReport[] => (JSON.parse(text) as { zones: ZoneReport[] }).zones;
+type Zone = ZoneReport & { doubt?: string };
+const zonesOf = (text: string): Zone[] => (JSON.parse(text) as { zones: Zone[] }).zones;
 const zonesStatus = (text: string): number => (zonesOf(text).some(one => one.problem !== undefined) ? 1 : 0);
 
 const toldText = (text: string): string => `${(JSON.parse(text) as { told: number }).told} servers are told`;
@@ -65,10 +66,11 @@ function zonesText(text: string): string {
 
 function filesText(text: string): string {
   return zonesOf(text)
-    .map(({ name, type, file, views, serves, serial, records, problem }) => {
+    .map(({ name, type, file, views, serves, serial, records, problem, doubt }) => {
       const whose = views.length > 0 ? ` for ${views.join(', ')}` : forWhom(serves);
       const what = serial === undefined ? 'not served' : `serial ${serial}, ${records} records`;
-      return `${name}${whose}: ${type}, ${what}, ${file}${problem === undefined ? '' : `\n  ${problem}`}`;
+      const said = [problem, doubt].filter(one => one !== undefined);
+      return [`${name}${whose}: ${type}, ${what}, ${file}`, ...said].join('\n  ');
     })
     .join('\n');
 }

@@ -150,6 +150,11 @@ export class Endpoint {
     this.triedAtMs = -Infinity;
     this.#keeper.ended(this, 'ok');
   }
+  /** A request that was picked it for goes elsewhere, and was never sent: as if it had not been picked. */
+  notAsked(): void {
+    if (this.inFlight > 0) this.inFlight--;
+    this.triedAtMs = -Infinity;
+  }
 
   /** There was no connection, for whomever. Requests that say it too are not counted again. */
   isUnreachable(): void {

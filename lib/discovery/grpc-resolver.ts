@@ -88,6 +88,7 @@ class Follower {
   #isOwn = false;
   #closed = false;
   #refused = 0;
+  #isToCompare = false;
   #again: Timer | undefined;
 
   constructor(
@@ -137,7 +138,14 @@ class Follower {
   };
   /** Of what requests have found gRPC thinks for itself; of what checks have, and of who takes whose place, it is told. */
   readonly #onHealth = (): void => {
-    if (JSON.stringify(grpcEndpoints(this.#service!, this.#chosen!)) !== this.#told) this.#tell();
+    // Once for all that change in one turn: the list is as long as they are many.
+    if (this.#isToCompare) return;
+    this.#isToCompare = true;
+    queueMicrotask(() => {
+      this.#isToCompare = false;
+      if (this.#closed) return;
+      if (JSON.stringify(grpcEndpoints(this.#service!, this.#chosen!)) !== this.#told) this.#tell();
+    });
   };
   /** What is known goes on; gRPC is told where there is nothing. */
   readonly #failed = (error: Error): void => {

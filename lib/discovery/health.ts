@@ -21,8 +21,8 @@ const MAX_CONNECT_BACKOFF_MS = 30_000;
 const SUCCESSES_TO_RETURN = 2;
 
 export interface HealthEvents {
-  /** Somebody came or went. */
-  changed(endpoint: Endpoint): void;
+  /** They came or went, all at once. */
+  changed(endpoints: readonly Endpoint[]): void;
   /** It cannot be reached: DNS may know why. */
   unreachable(): void;
   /** All in the set, whatever their state. */
@@ -49,8 +49,9 @@ export class Health implements EndpointKeeper {
     if (settings.intervalMs > 0) this.#sweep ??= this.clock.after(settings.intervalMs, () => this.#compare(settings));
     if (outcome === 'ok') this.#succeeded(endpoint);
     else if (outcome === 'failed') this.#failed(endpoint, settings);
-    else if (outcome === 'unreachable') this.#unreachable(endpoint, settings);
-    // What was abandoned says nothing; where it was a trial, the next request is one.
+    else if (outcome === 'unreachable' || endpoint.state === 'trial') this.#unreachable(endpoint, settings);
+    // What was abandoned says nothing. But where it was a trial, another one at once would be the next to wait for silence:
+    // of who asks one thing after the other all of it.
   }
 
   #succeeded(endpoint: Endpoint): void {
@@ -63,7 +64,7 @@ export class Health implements EndpointKeeper {
     endpoint.state = 'up';
     endpoint.successes = 0;
     endpoint.ejected = endpoint.checkFailed = false;
-    this.events.changed(endpoint);
+    this.events.changed([endpoint]);
   }
 
   #failed(endpoint: Endpoint, settings: HealthSettings): void {
@@ -114,7 +115,7 @@ export class Health implements EndpointKeeper {
     endpoint.failures = 0;
     endpoint.outUntilMs = this.clock.nowMs() + ms;
     this.#arm(endpoint.outUntilMs);
-    this.events.changed(endpoint);
+    this.events.changed([endpoint]);
   }
 
   #arm(atMs: number): void {
@@ -127,15 +128,17 @@ export class Health implements EndpointKeeper {
     this.#timerAtMs = Infinity;
     const now = this.clock.nowMs();
     let next = Infinity;
+    const due: Endpoint[] = [];
     for (const one of this.events.endpoints()) {
       if (one.state !== 'out' || one.checkFailed) continue;
       if (one.outUntilMs > now) next = Math.min(next, one.outUntilMs);
       else {
         this.#try(one);
-        this.events.changed(one);
+        due.push(one);
       }
     }
     this.#arm(next);
+    if (due.length > 0) this.events.changed(due);
   }
 
   #try(endpoint: Endpoint): void {
@@ -152,7 +155,7 @@ export class Health implements EndpointKeeper {
     endpoint.ejected = endpoint.checkFailed = endpoint.checkedWell = false;
     if (endpoint.state !== 'out') return;
     this.#try(endpoint);
-    this.events.changed(endpoint);
+    this.events.changed([endpoint]);
   }
 
   /** What a check has found, of an endpoint that is checked whether it is used or not. */

@@ -299,9 +299,9 @@ export class LiveSet implements HealthEvents {
   }
 
   // Of its health.
-  changed(endpoint: Endpoint): void {
+  changed(endpoints: readonly Endpoint[]): void {
     this.roster.rebuild();
-    this.parts.events.health(endpoint);
+    for (const one of endpoints) this.parts.events.health(one);
   }
   unreachable(): void {
     this.lookSoon();

@@ -251,6 +251,9 @@ export function readServiceOptions(given: unknown, options: unknown): ServiceSet
     throw optionError('secure', read.secure, 'a client that was made with `secure`');
   }
   if (read.zonal !== 'off' && read.zone === undefined) throw optionError('zonal', read.zonal, '`zone` beside it');
+  if (read.zonal !== 'off' && !isDomain(`${read.zone}.${read.zonal}._zone.${name}`)) {
+    throw optionError('zone', read.zone, 'what is part of a domain name, beside `zonal`');
+  }
   const labels = name.slice(0, -1).split('.');
   const domain = labels.slice(labels.findIndex(label => !label.startsWith('_'))).join('.');
   if (domain.startsWith('_')) throw optionError('name', given, 'a domain behind the labels that begin with "_"');

@@ -1,7 +1,7 @@
 // Options of lookups and resolvers inside a Node program, each with its default and source.
 import { optionError } from '../base/errors.js';
 import {
-  Field,
+  type Field,
   flag,
   type InputOf,
   list,
@@ -12,7 +12,7 @@ import {
   type SettingsOf,
   whole,
 } from '../base/fields.js';
-import { type SharingOptions, sharingExpected } from './sharing-options.js';
+import { readSharing, sharingField } from './sharing-options.js';
 import { PLAIN_TUNABLES } from '../cache/engine.js';
 import type { Tunables } from '../native/binding.js';
 import { encodeName } from '../wire/name.js';
@@ -89,7 +89,7 @@ const lookupFields = {
   /** Names at and below which nothing has to prove itself, and nothing is secure (RFC 7646). */
   negativeTrustAnchors: list<string>(0, 4096, nameExpected).default([]),
   /** Answers that several processes share, in Redis or Valkey (docs/fleet.md). Not beside `secure`. */
-  secondLevel: new Field<SharingOptions>(sharingExpected).optional(),
+  secondLevel: sharingField.optional(),
 };
 export type LookupOptions = InputOf<typeof lookupFields>;
 export type LookupSettings = SettingsOf<typeof lookupFields>;
@@ -98,6 +98,7 @@ export type LookupSettings = SettingsOf<typeof lookupFields>;
 export function readLookupOptions(options: unknown): LookupSettings {
   const settings = readFields(lookupFields, options);
   const { secure, trustAd, trustAnchors, negativeTrustAnchors, secondLevel } = settings;
+  if (secondLevel !== undefined) readSharing(secondLevel);
   if (secure !== undefined && secondLevel !== undefined) {
     throw optionError('secondLevel', 'an object', 'nothing beside `secure`: what others have found is not proven here');
   }

@@ -71,7 +71,10 @@ export class Server implements AsyncDisposable {
     this.#inner.forgetClients();
   }
 
-  /** Stops receiving, answers what is under way (at most `timeoutMs`), closes. */
+  /**
+   * Is not ready any more, answers on for `lameduckSeconds`, then stops receiving, answers what is under way (at most
+   * `timeoutMs`), closes.
+   */
   drain(timeoutMs?: number): Promise<void> {
     return this.#inner.drain(timeoutMs);
   }

@@ -8,6 +8,8 @@ export interface RedisReport {
   /** Where it is, without a password. */
   readonly redis: string;
   readonly connected: boolean;
+  /** Why it is not connected, or its log not followed. */
+  readonly error?: string;
   readonly breaker: 'closed' | 'open' | 'half-open';
   readonly breakerOpened: number;
   /** Round trip when it was measured last. */
@@ -19,7 +21,7 @@ export interface RedisReport {
   /** Values that were not taken, by why. */
   readonly refused: Readonly<RedisLevel['refused']>;
   readonly log: Readonly<RedisLevel['reader']['stats']> & { readonly follows: boolean; readonly position?: string };
-  /** The last failure of each, while there was one. */
+  /** The last failure of a read, if there was one. */
   readonly readError?: string;
 }
 
@@ -57,6 +59,7 @@ function redisOf(region: string, level: RedisLevel): RedisReport {
     region,
     redis: connection.label,
     connected: connection.isConnected,
+    error: level.error,
     breaker: level.breaker,
     breakerOpened: level.breakerOpened,
     roundTripMs: clock.roundTripMs,

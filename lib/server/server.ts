@@ -19,7 +19,7 @@ import type { Answerer } from './answerer.js';
 import type { ClientRules } from './client-rules.js';
 import { assemble, type ServerParts } from './assemble.js';
 import type { ServerDependencies } from './dependencies.js';
-import type { Listeners } from './listeners/listeners.js';
+import type { LeftListeners, Listeners } from './listeners/listeners.js';
 import type { Mirror } from './mirror.js';
 import { mergeOptions, mergePatch, plainOptions } from './plain-options.js';
 import type { Recursion } from './recursion.js';
@@ -76,6 +76,8 @@ export class Server implements AsyncDisposable {
   #state: ServerState = 'new';
   #draining: Promise<void> = Promise.resolve();
   #closing: Promise<void> | undefined;
+  /** Ends the time for which it answers on once it is told to drain. */
+  #leave = (): void => {};
   /** Changes of settings, one after another: each begins where the one before has ended. */
   #changing: Promise<unknown> = Promise.resolve();
   readonly #onExit = (): void => this.listeners.plane?.close();
@@ -279,7 +281,10 @@ export class Server implements AsyncDisposable {
     this.resolver.tenants?.forget();
   }
 
-  /** Stops receiving, answers what is under way (at most `timeoutMs`), closes. */
+  /**
+   * Is not ready any more, answers on for `lameduckSeconds`, then stops receiving, answers what is under way (at most
+   * `timeoutMs`), closes.
+   */
   drain(timeoutMs = 10_000): Promise<void> {
     if (this.#state === 'draining') return this.#draining;
     if (this.#state !== 'listening') return this.close();
@@ -289,6 +294,7 @@ export class Server implements AsyncDisposable {
 
   async #drain(timeoutMs: number): Promise<void> {
     const steps = new Steps();
+    await this.#lameduck(this.settings.lameduckSeconds);
     // Clients whose connections are not accepted yet have connected already, for all they know.
     await steps.wait(() => new Promise(resolve => setImmediate(resolve)));
     steps.do(() => this.listeners.stopReceiving());
@@ -298,6 +304,18 @@ export class Server implements AsyncDisposable {
     await steps.wait(() => this.#quiet(isEmpty, Math.min(timeoutMs, UNREAD_MS)));
     await steps.wait(() => this.close());
     steps.tell('the server was drained');
+  }
+
+  /** While those who lead clients here learn that it goes; close() ends it. */
+  async #lameduck(seconds: number): Promise<void> {
+    if (seconds === 0) return;
+    await new Promise<void>(resolve => {
+      const timer = this.#parts.clock.after(seconds * 1000, resolve);
+      this.#leave = () => {
+        timer.cancel();
+        resolve();
+      };
+    });
   }
 
   /**
@@ -311,6 +329,7 @@ export class Server implements AsyncDisposable {
   async #close(): Promise<void> {
     const served = this.#state === 'listening' || this.#state === 'draining';
     this.#state = 'closed';
+    this.#leave();
     for (const observer of this.#observers) {
       try {
         observer.closed?.();
@@ -361,12 +380,12 @@ export class Server implements AsyncDisposable {
     }
   }
 
-  async #openListeners({ options, settings }: SettingsPair): Promise<void> {
+  async #openListeners({ options, settings }: SettingsPair): Promise<LeftListeners> {
     await this.listeners.open(settings, options.listen === undefined);
     // Before the first packet is answered.
     this.#parts.clientRules.apply(settings);
     this.#parts.designate(settings);
-    this.listeners.start();
+    return this.listeners.start();
   }
 
   /**
@@ -375,8 +394,7 @@ export class Server implements AsyncDisposable {
    */
   async #relisten(next: SettingsPair, before: SettingsPair): Promise<void> {
     if (this.listeners.mayOpenBeside(next.settings)) {
-      await this.#openListeners(next);
-      void this.#closeLeft();
+      void this.#closeLeft(await this.#openListeners(next));
       return;
     }
     this.listeners.stopReceiving();
@@ -398,11 +416,11 @@ export class Server implements AsyncDisposable {
   }
 
   /** Never rejects. */
-  async #closeLeft(): Promise<void> {
+  async #closeLeft(left: LeftListeners): Promise<void> {
     try {
-      await this.#quiet(() => this.listeners.leftQuiet, FINISH_MS);
-      await this.#quiet(() => this.listeners.leftEmpty, UNREAD_MS);
-      this.listeners.closeLeft();
+      await this.#quiet(() => left.isQuiet(), FINISH_MS);
+      await this.#quiet(() => left.isEmpty(), UNREAD_MS);
+      left.close();
     } catch (error) {
       this.#parts.log.error({ err: error }, 'listeners whose place others have taken could not be closed');
     }

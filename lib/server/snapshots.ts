@@ -163,7 +163,8 @@ export class Snapshots {
     const settings = this.#settings;
     if (settings === undefined) return;
     const { file, s3, intervalSeconds } = settings;
-    const sends = s3 !== undefined && (await this.parts.maySend(intervalSeconds));
+    // What is sent once is not what others send again and again: a warmer's is nobody else's turn.
+    const sends = s3 !== undefined && (intervalSeconds === 0 || (await this.parts.maySend(intervalSeconds)));
     if (s3 !== undefined && !sends) this.stats.leftToOthers++;
     if (file !== undefined) {
       const entries = await this.#saveTo(file);

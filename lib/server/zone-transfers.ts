@@ -6,7 +6,7 @@ import type { Logger } from '../base/log.js';
 import { parseMemory } from '../base/memory.js';
 import type { Random } from '../base/random.js';
 import type { LocalAddress, Transport } from '../transport/transport.js';
-import { encodeName, foldName } from '../wire/name.js';
+import { encodeName, foldName, nameToText } from '../wire/name.js';
 import type { RequestParts } from '../zone/authority/requests.js';
 import type { OpenStream } from '../zone/transfer/primary-connection.js';
 import { StreamOpener } from '../zone/transfer/open-stream.js';
@@ -153,6 +153,19 @@ export class ZoneTransfers {
       secondaries: this.#transfers.states(),
       zones: this.#transfers.report(most),
     };
+  }
+
+  /** What is said of each zone with what secondaries do not have of it, where there is such. */
+  withDoubts<T extends { readonly name: string; readonly views: readonly string[] }>(
+    zones: readonly T[],
+  ): (T & { doubt?: string })[] {
+    const doubts = this.#transfers.doubts();
+    return zones.map(one => {
+      // Zones of views go to nobody.
+      const mayHave = doubts.size > 0 && one.views.length === 0;
+      const doubt = mayHave ? doubts.get(nameToText(foldName(encodeName(one.name)))) : undefined;
+      return doubt === undefined ? one : { ...one, doubt };
+    });
   }
 
   close(): Promise<void> {

@@ -53,10 +53,14 @@ export interface ZoneReport {
 interface FileZone {
   settings: FileZoneSettings;
   apex: Uint8Array;
+  /** Of the apex. */
+  key: string;
   /** Of the file, and of those that it includes, when it was read last, whatever came of it. */
   version: string;
   included: readonly string[];
   loaded: Zone | undefined;
+  /** What of it was given to be served: what updates have made of that since is not undone by it. */
+  given: Zone | undefined;
   loadedSeconds: number | undefined;
   problem: string | undefined;
 }
@@ -137,7 +141,8 @@ export class Zones {
     };
     try {
       version = versionsOf([file, ...(known?.included ?? [])]);
-      if (known !== undefined && known.version === version && !anyway) return { ...known, settings };
+      const isAsked = known?.settings.makeDigest === makeDigest;
+      if (known !== undefined && known.version === version && isAsked && !anyway) return { ...known, settings };
       const result = read({ file, apex, makeDigest });
       const took = (one: ZoneFileResult): FileZone => this.#took(settings, apex, known, one);
       return result instanceof Promise ? result.then(took).catch(failed) : took(result);
@@ -162,7 +167,10 @@ export class Zones {
       log.warn({ zone: settings.name, problems: problems.slice(0, LOGGED_PROBLEMS) }, 'a zone is served with doubts');
     }
     const loadedSeconds = clock.wallSeconds();
-    return { settings, apex, version, included, loaded: zone, loadedSeconds, problem: undefined };
+    // Read again as it was: what is served stays, answers that were made of it too.
+    const loaded = known?.loaded !== undefined && known.loaded.isPackedAs(zone) ? known.loaded : zone;
+    const { given } = known ?? {};
+    return { settings, apex, key: nameKey(apex), version, included, loaded, given, loadedSeconds, problem: undefined };
   }
 
   close(): void {
@@ -184,7 +192,8 @@ export class Zones {
     const what = known?.loaded === undefined ? 'its names are SERVFAIL' : 'the version before is served';
     const problems = one.said.slice(0, LOGGED_PROBLEMS);
     this.parts.log.error({ zone: settings.name, problems }, `a zone file cannot be served: ${what}`);
-    return { settings, apex, version, included, loaded: known?.loaded, loadedSeconds: known?.loadedSeconds, problem };
+    const { loaded, given, loadedSeconds } = known ?? {};
+    return { settings, apex, key: nameKey(apex), version, included, loaded, given, loadedSeconds, problem };
   }
 
   #commit(next: Map<string, FileZone>, settings: ServerSettings): void {
@@ -228,10 +237,18 @@ export class Zones {
   }
 
   #serve(one: FileZone): void {
+    const { apex, key, loaded, given } = one;
+    one.given = loaded;
     for (const store of this.#storesOf(one)) {
-      if (one.loaded === undefined) store.suspend(one.apex, 'broken');
-      else if (store.get(one.apex) !== one.loaded) store.replace(one.loaded);
+      if (loaded === undefined) store.suspend(apex, 'broken');
+      else if (loaded !== given || store.at(key) === undefined) store.replace(loaded);
     }
+  }
+
+  /** What is served of it: its file's version, or what updates have made of that. */
+  #servedOf(one: FileZone): Zone | undefined {
+    const [store] = this.#storesOf(one);
+    return one.loaded && (store?.at(one.key) ?? one.loaded);
   }
 
   #storesOf({ settings: { views, serves } }: FileZone): ZoneStore[] {
@@ -285,7 +302,7 @@ export class Zones {
         this.#files.set(key, next);
         this.#serve(next);
       }
-      reports.push(reportOf(next));
+      reports.push(reportOf(next, this.#servedOf(next)));
       if (slices.isOver) await slices.next();
     }
     return reports;
@@ -309,17 +326,18 @@ export class Zones {
     const reports: ZoneReport[] = [];
     for (const one of this.#files.values()) {
       if (reports.length === most) break;
-      reports.push(reportOf(one));
+      reports.push(reportOf(one, this.#servedOf(one)));
     }
     return reports;
   }
   totals(): { zones: number; broken: number; records: number; octets: number; loads: number; failures: number } {
     const totals = { zones: 0, broken: 0, records: 0, octets: 0, loads: this.loads, failures: this.failures };
-    for (const { loaded, problem } of this.#files.values()) {
+    for (const one of this.#files.values()) {
+      const served = this.#servedOf(one);
       totals.zones++;
-      if (problem !== undefined) totals.broken++;
-      totals.records += loaded?.recordCount ?? 0;
-      totals.octets += loaded?.octets ?? 0;
+      if (one.problem !== undefined) totals.broken++;
+      totals.records += served?.recordCount ?? 0;
+      totals.octets += served?.octets ?? 0;
     }
     return totals;
   }
@@ -332,7 +350,7 @@ function tagsWithZones({ zones, views }: ServerSettings): number[] {
   return views.flatMap(({ name }, i) => (named.has(name) ? [i + 1, first + i + 1] : []));
 }
 
-function reportOf({ settings, loaded, loadedSeconds, problem }: FileZone): ZoneReport {
+function reportOf({ settings, loadedSeconds, problem }: FileZone, served: Zone | undefined): ZoneReport {
   const { name, type, file, views, serves } = settings;
   return {
     name,
@@ -340,9 +358,9 @@ function reportOf({ settings, loaded, loadedSeconds, problem }: FileZone): ZoneR
     file,
     views,
     serves,
-    serial: loaded?.serial,
-    records: loaded?.recordCount,
-    octets: loaded?.octets,
+    serial: served?.serial,
+    records: served?.recordCount,
+    octets: served?.octets,
     loadedSeconds,
     problem,
   };

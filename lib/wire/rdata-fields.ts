@@ -1,12 +1,11 @@
 // The kinds of fields that record data is made of; each knows text and wire format.
-import { isIP } from 'node:net';
-import { addressOctets, formatAddress } from '../base/address.js';
+import { formatAddress, recordAddress } from '../base/address.js';
 import { optionError, ShardnsError } from '../base/errors.js';
 import { lazy } from '../base/lazy.js';
 import { typeCode, typeName } from './iana.js';
 import { encodeName, nameToText, readName } from './name.js';
 import { decodeParams, encodeParams } from './svcb.js';
-import { quoted, type Token, unescape } from './text.js';
+import { base64Octets, escape, quoted, type Token, unescape } from './text.js';
 
 /** Fields of a record's text, taken one after another. */
 export class Source {
@@ -19,8 +18,11 @@ export class Source {
 
   next(expected: string): Token {
     const token = this.tokens[this.#at++];
-    if (token === undefined) throw optionError(`${this.type} data`, '', expected);
+    if (token === undefined) throw this.ends(expected);
     return token;
+  }
+  ends(expected: string): Error {
+    return new ShardnsError('ERR_SHARDNS_OPTION', `${this.type} data: expected ${expected}, got the end of the data`);
   }
   peek(): Token | undefined {
     return this.tokens[this.#at];
@@ -136,13 +138,14 @@ export const time: Field = {
 };
 
 export const name: Field = {
-  encode: source => {
-    const { text } = source.next('a name');
-    if (text === '@') return encodeName(source.origin);
-    return encodeName(isAbsolute(text) ? text : absolute(text, source.origin));
-  },
+  encode: source => nameOctets(source.next('a name').text, source.origin),
   decode: octets => octets.name(),
 };
+/** A name that may be written relative to the origin. */
+export function nameOctets(text: string, origin: string): Uint8Array {
+  if (text === '@') return encodeName(origin);
+  return encodeName(isAbsolute(text) ? text : absolute(text, origin));
+}
 /** Whether its last dot is one, and not an octet of the last label. */
 const isAbsolute = (text: string): boolean => /(^|[^\\])(\\\\)*\.$/.test(text);
 const absolute = (text: string, origin: string): string => (origin === '.' ? `${text}.` : `${text}.${origin}`);
@@ -150,8 +153,9 @@ const absolute = (text: string, origin: string): string => (origin === '.' ? `${
 export const address = (family: 4 | 6): Field => ({
   encode: source => {
     const { text } = source.next('an address');
-    if (isIP(text) !== family) throw source.wrong(text, `an IPv${family} address`);
-    return addressOctets(text);
+    const octets = recordAddress(text, family);
+    if (octets === undefined) throw source.wrong(text, `an IPv${family} address`);
+    return octets;
   },
   decode: octets => formatAddress(octets.take(family === 4 ? 4 : 16)),
 });
@@ -183,6 +187,17 @@ export const optional = (field: Field): Field => ({
   decode: octets => (octets.left > 0 ? field.decode(octets) : ''),
 });
 export const strings = whileLeft(string, 1);
+/** A word of letters and digits, its length before it (the tag of CAA: RFC 8659 section 4.1). */
+export const tag: Field = {
+  encode: source => {
+    const expected = 'a tag of letters and digits, such as issue';
+    const { text } = source.next(expected);
+    if (!/^[a-z0-9]{1,255}$/i.test(text)) throw source.wrong(text, expected);
+    return Uint8Array.of(text.length, ...Buffer.from(text));
+  },
+  // Without quotes, in which others do not take it.
+  decode: octets => escape(octets.take(octets.number(1))).replaceAll(' ', '\\032') || '""',
+};
 /** A string that is the rest of the data. */
 export const longString: Field = {
   encode: source => Uint8Array.from(unescape(source.next('a string').text)),
@@ -195,17 +210,18 @@ export const hexOctets = (source: Source, text: string): Uint8Array => {
 };
 export const hex: Field = {
   encode: source => {
-    if (source.left === 0) throw source.wrong('', 'hexadecimal digits');
+    if (source.left === 0) throw source.ends('hexadecimal digits');
     return hexOctets(source, source.rest());
   },
   decode: octets => Buffer.from(octets.take(octets.left)).toString('hex').toUpperCase(),
 };
 export const base64: Field = {
   encode: source => {
-    if (source.left === 0) throw source.wrong('', 'base 64');
+    if (source.left === 0) throw source.ends('base 64');
     const text = source.rest();
-    if (!/^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text)) throw source.wrong(text, 'base 64');
-    return Buffer.from(text, 'base64');
+    const octets = base64Octets(text);
+    if (octets === undefined) throw source.wrong(text, 'base 64');
+    return octets;
   },
   decode: octets => Buffer.from(octets.take(octets.left)).toString('base64'),
 };
@@ -302,6 +318,17 @@ export const algorithm: Field = {
   },
   decode: octets => String(octets.number(1)),
 };
+/** Digests of DS records (IANA "Digest Algorithms"); a number stands for itself. */
+const DIGESTS: Readonly<Record<string, number>> = { 'SHA-1': 1, 'SHA-256': 2, GOST: 3, 'SHA-384': 4 };
+export const digestType: Field = {
+  encode: source => {
+    const text = source.peek()?.text.toUpperCase() ?? '';
+    if (!Object.hasOwn(DIGESTS, text)) return u8.encode(source);
+    source.next('a digest type');
+    return Uint8Array.of(DIGESTS[text]);
+  },
+  decode: u8.decode,
+};
 /** RFC 4034 section 4.1.2. */
 export const bitmap: Field = {
   encode: source => {
@@ -346,9 +373,16 @@ export const params: Field = {
 export const groups = (octets: number, size: number, sign: string): Field => ({
   encode: source => {
     const { text } = source.next('octets');
-    const form = new RegExp(`^[0-9a-f]{${2 * size}}(${sign}[0-9a-f]{${2 * size}}){${octets / size - 1}}$`, 'i');
+    const digits = 2 * size;
+    // Of words of 16 bits zeros in front are left out, as in IPv6 addresses (RFC 6742 section 2.1.1).
+    const least = size > 1 ? 1 : digits;
+    const form = new RegExp(
+      `^[0-9a-f]{${least},${digits}}(${sign}[0-9a-f]{${least},${digits}}){${octets / size - 1}}$`,
+      'i',
+    );
     if (!form.test(text)) throw source.wrong(text, `${octets} octets in hexadecimal, ${sign} between them`);
-    return Buffer.from(text.replaceAll(sign, ''), 'hex');
+    const groups = text.split(sign).map(group => group.padStart(digits, '0'));
+    return Buffer.from(groups.join(''), 'hex');
   },
   decode: source => {
     const digits = Buffer.from(source.take(octets)).toString('hex');

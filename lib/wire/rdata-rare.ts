@@ -1,8 +1,16 @@
-// Fields of types that are seldom seen: LOC, APL, CERT, WKS, NSAP, ATMA, IPSECKEY, HIP.
-import { isIP } from 'node:net';
-import { addressOctets, formatAddress } from '../base/address.js';
-import { encodeName } from './name.js';
-import { base64, bigEndian, type Field, hexOctets, name, type Octets, type Source } from './rdata-fields.js';
+// Fields of types that are seldom seen: LOC, APL, CERT, WKS, NSAP, ATMA, IPSECKEY, HIP, AMTRELAY, DSYNC.
+import { formatAddress, recordAddress } from '../base/address.js';
+import {
+  base64,
+  bigEndian,
+  type Field,
+  hexOctets,
+  name,
+  nameOctets,
+  type Octets,
+  type Source,
+} from './rdata-fields.js';
+import { base64Octets } from './text.js';
 
 const octetsOf = (value: number): Uint8Array => Uint8Array.of(value);
 function whole(source: Source, most: number): number {
@@ -35,7 +43,9 @@ function angle(source: Source, directions: string, most: number): number {
     if (text.length === 1 && directions.includes(text.toUpperCase()) && parts.length > 0) {
       const [degrees, minutes = 0, seconds = 0] = parts;
       const thousandths = Math.round(((degrees * 60 + minutes) * 60 + seconds) * 1000);
-      if (thousandths > most * 3_600_000 || minutes >= 60 || seconds >= 60) throw source.wrong(text, 'an angle');
+      if (thousandths > most * 3_600_000 || minutes >= 60 || seconds >= 60) {
+        throw source.wrong(`${parts.join(' ')} ${text}`, `an angle of at most ${most} degrees`);
+      }
       return EQUATOR + (text.toUpperCase() === directions[0] ? thousandths : -thousandths);
     }
     if (!/^\d+(\.\d{1,3})?$/.test(text) || parts.length === 3) throw source.wrong(text, 'an angle');
@@ -74,7 +84,7 @@ export const loc: Field = {
 const FAMILIES = [
   { number: 1, kind: 4, bits: 32 },
   { number: 2, kind: 6, bits: 128 },
-];
+] as const;
 export const prefixes: Field = {
   encode: source => {
     const parts: Uint8Array[] = [];
@@ -82,12 +92,12 @@ export const prefixes: Field = {
       const { text } = source.next('a prefix');
       const [, negated, family, at, bits] = /^(!?)(\d):([^/]+)\/(\d+)$/.exec(text) ?? [];
       const known = FAMILIES.find(one => String(one.number) === family);
-      if (known === undefined || isIP(at) !== known.kind || Number(bits) > known.bits) {
+      const octets = known && recordAddress(at, known.kind);
+      if (octets === undefined || Number(bits) > known!.bits) {
         throw source.wrong(text, 'prefixes such as 1:192.0.2.0/24 or !2:2001:db8::/32');
       }
-      const octets = addressOctets(at);
       const length = octets.findLastIndex(octet => octet !== 0) + 1;
-      const head = [0, known.number, Number(bits), (negated === '!' ? 0x80 : 0) | length];
+      const head = [0, known!.number, Number(bits), (negated === '!' ? 0x80 : 0) | length];
       parts.push(Uint8Array.from([...head, ...octets.subarray(0, length)]));
     }
     return Buffer.concat(parts);
@@ -125,6 +135,44 @@ const PROTOCOLS = new Map([
   ['tcp', 6],
   ['udp', 17],
 ]);
+/** What zone files of the time name: others are written as numbers. */
+const SERVICES = new Map(
+  Object.entries({
+    echo: 7,
+    discard: 9,
+    systat: 11,
+    daytime: 13,
+    netstat: 15,
+    qotd: 17,
+    chargen: 19,
+    'ftp-data': 20,
+    ftp: 21,
+    ssh: 22,
+    telnet: 23,
+    smtp: 25,
+    time: 37,
+    nameserver: 42,
+    whois: 43,
+    domain: 53,
+    tftp: 69,
+    gopher: 70,
+    finger: 79,
+    http: 80,
+    hostnames: 101,
+    pop2: 109,
+    pop3: 110,
+    sunrpc: 111,
+    auth: 113,
+    sftp: 115,
+    nntp: 119,
+    ntp: 123,
+    imap2: 143,
+    imap: 143,
+    snmp: 161,
+    irc: 194,
+    https: 443,
+  }),
+);
 /** RFC 1035 section 3.4.2: a protocol, and a bit a port. */
 export const services: Field = {
   encode: source => {
@@ -134,7 +182,9 @@ export const services: Field = {
     const bits = new Uint8Array(8192);
     let length = 0;
     while (source.left > 0) {
-      const port = whole(source, 65_535);
+      const { text: service } = source.next('a port');
+      const port = SERVICES.get(service.toLowerCase()) ?? (/^\d{1,5}$/.test(service) ? Number(service) : 65_536);
+      if (port > 65_535) throw source.wrong(service, 'ports: numbers to 65535, or names such as smtp');
       bits[port >> 3] |= 0x80 >> (port & 7);
       length = Math.max(length, (port >> 3) + 1);
     }
@@ -172,21 +222,54 @@ export const atma: Field = {
 };
 const hexText = (octets: Octets, n: number): string => Buffer.from(octets.take(n)).toString('hex').toUpperCase();
 
+/** A host by its kind: none, which is written as a dot; an IPv4 or IPv6 address; a name. */
+function hostOctets(source: Source, kind: number, what: string): Uint8Array {
+  const { text } = source.next(what);
+  if (kind === 3) return nameOctets(text, source.origin);
+  const octets = kind === 0 ? (text === '.' ? new Uint8Array(0) : undefined) : recordAddress(text, kind === 1 ? 4 : 6);
+  if (octets === undefined)
+    throw source.wrong(text, kind === 0 ? 'a dot: there is none' : `an IPv${2 + 2 * kind} address`);
+  return octets;
+}
+const hostText = (octets: Octets, kind: number): string =>
+  kind === 0 ? '.' : kind === 3 ? name.decode(octets) : formatAddress(octets.take(kind === 1 ? 4 : 16));
+
 /** RFC 4025: precedence, kind of gateway, algorithm, gateway, key. */
 export const ipseckey: Field = {
   encode: source => {
     const [precedence, kind, algorithm] = [whole(source, 255), whole(source, 3), whole(source, 255)];
-    const { text } = source.next('a gateway');
-    const family = [0, 4, 6, 0][kind];
-    if (family !== 0 && isIP(text) !== family) throw source.wrong(text, `an IPv${family} address`);
-    const gateway = kind === 0 ? new Uint8Array(0) : kind === 3 ? encodeName(text) : addressOctets(text);
+    const gateway = hostOctets(source, kind, 'a gateway');
     return Buffer.concat([Buffer.from([precedence, kind, algorithm]), gateway, base64.encode(source)]);
   },
   decode: octets => {
     const [precedence, kind, algorithm] = octets.take(3);
-    const gateway =
-      kind === 0 ? '.' : kind === 3 ? name.decode(octets) : formatAddress(octets.take(kind === 1 ? 4 : 16));
-    return `${precedence} ${kind} ${algorithm} ${gateway} ${base64.decode(octets)}`;
+    return `${precedence} ${kind} ${algorithm} ${hostText(octets, kind)} ${base64.decode(octets)}`;
+  },
+};
+
+/** RFC 8777 section 4: precedence, whether discovery is optional, kind of relay, relay. */
+export const amtrelay: Field = {
+  encode: source => {
+    const [precedence, optional, kind] = [whole(source, 255), whole(source, 1), whole(source, 3)];
+    return Buffer.concat([Buffer.from([precedence, (optional << 7) | kind]), hostOctets(source, kind, 'a relay')]);
+  },
+  decode: octets => {
+    const [precedence, flags] = octets.take(2);
+    const kind = flags & 0x7f;
+    return `${precedence} ${flags >> 7} ${kind} ${hostText(octets, kind)}`;
+  },
+};
+
+/** Of DSYNC: how whoever is meant is told (RFC 9859 section 2.2). */
+export const notifyScheme: Field = {
+  encode: source => {
+    if (source.peek()?.text.toUpperCase() !== 'NOTIFY') return octetsOf(whole(source, 255));
+    source.next('a scheme');
+    return octetsOf(1);
+  },
+  decode: octets => {
+    const scheme = octets.number(1);
+    return scheme === 1 ? 'NOTIFY' : String(scheme);
   },
 };
 
@@ -195,7 +278,9 @@ export const hip: Field = {
   encode: source => {
     const algorithm = whole(source, 255);
     const tag = hexOctets(source, source.next('an identity tag').text);
-    const key = Buffer.from(source.next('a public key').text, 'base64');
+    const { text } = source.next('a public key');
+    const key = base64Octets(text);
+    if (key === undefined) throw source.wrong(text, 'base 64');
     const servers: Uint8Array[] = [];
     while (source.left > 0) servers.push(name.encode(source));
     return Buffer.concat([octetsOf(tag.length), octetsOf(algorithm), bigEndian(key.length, 2), tag, key, ...servers]);

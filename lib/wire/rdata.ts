@@ -7,6 +7,7 @@ import {
   algorithm,
   base64,
   bitmap,
+  digestType,
   type Field,
   groups,
   hash32,
@@ -22,13 +23,14 @@ import {
   Source,
   string,
   strings,
+  tag,
   time,
   typeField,
   u16,
   u32,
   u8,
 } from './rdata-fields.js';
-import { atma, certType, hip, ipseckey, loc, nsap, prefixes, services } from './rdata-rare.js';
+import { amtrelay, atma, certType, hip, ipseckey, loc, notifyScheme, nsap, prefixes, services } from './rdata-rare.js';
 import { tokenize } from './text.js';
 
 const FIELDS: Readonly<Record<string, readonly Field[]>> = {
@@ -60,11 +62,11 @@ const FIELDS: Readonly<Record<string, readonly Field[]>> = {
   SRV: [u16, u16, u16, name],
   NAPTR: [u16, u16, string, string, string, name],
   URI: [u16, u16, longString],
-  CAA: [u8, string, longString],
-  DS: [u16, algorithm, u8, hex],
-  CDS: [u16, algorithm, u8, hex],
-  DLV: [u16, algorithm, u8, hex],
-  TA: [u16, algorithm, u8, hex],
+  CAA: [u8, tag, longString],
+  DS: [u16, algorithm, digestType, hex],
+  CDS: [u16, algorithm, digestType, hex],
+  DLV: [u16, algorithm, digestType, hex],
+  TA: [u16, algorithm, digestType, hex],
   DNSKEY: [u16, u8, algorithm, base64],
   CDNSKEY: [u16, u8, algorithm, base64],
   KEY: [u16, u8, algorithm, base64],
@@ -87,6 +89,8 @@ const FIELDS: Readonly<Record<string, readonly Field[]>> = {
   ATMA: [atma],
   IPSECKEY: [ipseckey],
   HIP: [hip],
+  AMTRELAY: [amtrelay],
+  DSYNC: [typeField, notifyScheme, u16, name],
   OPENPGPKEY: [base64],
   DHCID: [base64],
   SVCB: [u16, name, params],

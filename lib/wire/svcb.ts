@@ -1,16 +1,15 @@
 // Parameters of SVCB and HTTPS records (RFC 9460 sections 2.1 and 2.2, appendix A).
-import { isIP } from 'node:net';
-import { addressOctets, formatAddress } from '../base/address.js';
+import { formatAddress, recordAddress } from '../base/address.js';
 import { optionError, ShardnsError } from '../base/errors.js';
 import { plainNameLength } from './name.js';
-import { escape, type Token, unescape } from './text.js';
+import { base64Octets, escape, type Token, unescape } from './text.js';
 
 const KEYS = ['mandatory', 'alpn', 'no-default-alpn', 'port', 'ipv4hint', 'ech', 'ipv6hint', 'dohpath', 'ohttp'];
 const keyName = (code: number): string => KEYS[code] ?? `key${code}`;
 function keyCode(text: string): number {
   const known = KEYS.indexOf(text);
   if (known >= 0) return known;
-  const match = /^key(\d{1,5})$/.exec(text);
+  const match = /^key(0|[1-9]\d{0,4})$/.exec(text);
   if (match === null || Number(match[1]) > 65_535)
     throw optionError('SVCB parameter', text, 'a key such as alpn or key123');
   return Number(match[1]);
@@ -28,8 +27,9 @@ function list(octets: readonly number[]): number[][] {
   return items;
 }
 
+/** @param key as it is written: `key123` has the octets themselves for its value, whatever it stands for (section 2.1) */
 function encodeValue(key: string, text: string | undefined): number[] {
-  const wrong = (expected: string): Error => optionError(`SVCB ${key}`, text, expected);
+  const wrong = (expected: string): Error => optionError(`SVCB ${key}`, text ?? '', expected);
   const items = (): string[] => (text ?? '').split(',');
   switch (key) {
     case 'mandatory':
@@ -43,7 +43,8 @@ function encodeValue(key: string, text: string | undefined): number[] {
         return [id.length, ...id];
       });
     case 'no-default-alpn':
-      if (text !== undefined) throw wrong('no value');
+    case 'ohttp':
+      if ((text ?? '') !== '') throw wrong('no value');
       return [];
     case 'port':
       if (!/^\d{1,5}$/.test(text ?? '') || Number(text) > 65_535) throw wrong('a port');
@@ -51,11 +52,15 @@ function encodeValue(key: string, text: string | undefined): number[] {
     case 'ipv4hint':
     case 'ipv6hint':
       return items().flatMap(one => {
-        if (isIP(one) !== (key === 'ipv4hint' ? 4 : 6)) throw wrong('addresses');
-        return [...addressOctets(one)];
+        const octets = recordAddress(one, key === 'ipv4hint' ? 4 : 6);
+        if (octets === undefined) throw wrong('addresses');
+        return [...octets];
       });
-    case 'ech':
-      return [...Buffer.from(text ?? '', 'base64')];
+    case 'ech': {
+      const octets = base64Octets(text ?? '');
+      if (octets === undefined) throw wrong('base 64');
+      return [...octets];
+    }
     default:
       return unescape(text ?? '');
   }
@@ -66,9 +71,10 @@ export function encodeParams(tokens: readonly Token[]): Uint8Array {
   const values = new Map<number, number[]>();
   for (const { text } of tokens) {
     const [, name, , value] = /^([^=]+)(=([\s\S]*))?$/.exec(text) ?? [];
-    const code = keyCode(name ?? text);
+    const key = name ?? text;
+    const code = keyCode(key);
     if (values.has(code)) throw optionError('SVCB parameter', text, 'each key once');
-    values.set(code, encodeValue(keyName(code), value));
+    values.set(code, encodeValue(key, value));
   }
   const mandatory = values.get(0) ?? [];
   for (let i = 0; i < mandatory.length; i += 2) {
@@ -78,8 +84,34 @@ export function encodeParams(tokens: readonly Token[]): Uint8Array {
       throw optionError('SVCB mandatory', keyName(code), 'keys that are there, each once and not itself');
     }
   }
+  if (values.has(SvcParam.noDefaultAlpn) && !values.has(SvcParam.alpn)) {
+    // RFC 9460 section 7.1.1: there is no other protocol to speak.
+    throw optionError('SVCB parameter', 'no-default-alpn', 'alpn beside it');
+  }
   const sorted = [...values].sort(([a], [b]) => a - b);
   return Uint8Array.from(sorted.flatMap(([code, value]) => [...u16(code), ...u16(value.length), ...value]));
+}
+
+/** Whether a key that is known here can have this value. */
+function isProper(key: string, value: Uint8Array): boolean {
+  const { length } = value;
+  switch (key) {
+    case 'mandatory':
+      return length > 0 && length % 2 === 0;
+    case 'alpn':
+      return alpnIds(value) !== undefined;
+    case 'no-default-alpn':
+    case 'ohttp':
+      return length === 0;
+    case 'port':
+      return length === 2;
+    case 'ipv4hint':
+      return length > 0 && length % 4 === 0;
+    case 'ipv6hint':
+      return length > 0 && length % 16 === 0;
+    default:
+      return true;
+  }
 }
 
 function decodeValue(key: string, value: Uint8Array): string | undefined {
@@ -100,6 +132,7 @@ function decodeValue(key: string, value: Uint8Array): string | undefined {
       return `"${ids.join(',')}"`;
     }
     case 'no-default-alpn':
+    case 'ohttp':
       return undefined;
     case 'port':
       return String(value[0] * 256 + value[1]);
@@ -122,8 +155,10 @@ export function decodeParams(data: Uint8Array): string {
     if (!(at + 4 + length <= data.length)) {
       throw new ShardnsError('ERR_SHARDNS_MESSAGE', 'SVCB parameters that are cut off');
     }
-    const key = keyName(data[at] * 256 + data[at + 1]);
-    const value = decodeValue(key, data.subarray(at + 4, at + 4 + length));
+    const code = data[at] * 256 + data[at + 1];
+    const octets = data.subarray(at + 4, at + 4 + length);
+    const key = isProper(keyName(code), octets) ? keyName(code) : `key${code}`;
+    const value = decodeValue(key, octets);
     texts.push(value === undefined ? key : `${key}=${value}`);
     at += 4 + length;
   }

@@ -63,6 +63,12 @@ export function unescape(text: string): number[] {
   return octets;
 }
 
+const BASE64 = /^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+/** Undefined for what is no base 64: Node passes over octets that are none. */
+export function base64Octets(text: string): Uint8Array | undefined {
+  return BASE64.test(text) ? Buffer.from(text, 'base64') : undefined;
+}
+
 /** A string in quotes, with escapes for what is not printable ASCII. */
 export function quoted(octets: Uint8Array): string {
   return `"${escape(octets)}"`;

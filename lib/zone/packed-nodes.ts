@@ -57,6 +57,9 @@ export interface PackedArrays {
   recordCount: number;
 }
 
+const octetsOf = ({ buffer, byteOffset, byteLength }: Uint8Array | Uint32Array): Uint8Array =>
+  new Uint8Array(buffer, byteOffset, byteLength);
+
 export class PackedNodes {
   readonly count: number;
   readonly names: Uint8Array;
@@ -78,6 +81,15 @@ export class PackedNodes {
       recordCount: this.recordCount,
     } = arrays);
     this.slots = arrays.slots;
+  }
+
+  /** Whether names, records and their order are the same, octet by octet. */
+  isPackedAs(other: PackedNodes): boolean {
+    const arrays = (one: PackedNodes) => [one.names, one.data, one.nameAt, one.dataAt, one.flags];
+    const theirs = arrays(other);
+    return (
+      this === other || arrays(this).every((array, i) => Buffer.compare(octetsOf(array), octetsOf(theirs[i])) === 0)
+    );
   }
 
   /** Octets of memory. */

@@ -115,10 +115,22 @@ export class TransferredZone implements ZoneLink {
     return at.find(one => one.key !== undefined && key !== undefined && equalNames(one.key.name, key.name)) ?? at[0];
   }
 
+  /** What secondaries have not of the version that is served, and what to do; undefined: they are told of all of it. */
+  #unknown: string | undefined;
+  /** Why the zone's file is not what is served, and what to do. */
+  unserved: string | undefined;
+
+  /** What is to be done for file, zone and secondaries to be the same. */
+  get doubt(): string | undefined {
+    return this.unserved ?? this.#unknown;
+  }
+
   /** A new version is served, made elsewhere, as of a file that has changed: what is different is noted. */
   replaced(zone: Zone, difference?: Difference): void {
     const before = this.#zone;
     this.#zone = zone;
+    this.unserved = undefined;
+    if (before !== undefined && before.serial !== zone.serial) this.#unknown = undefined;
     this.#note(before, zone, difference);
     if (before === undefined || before.serial !== zone.serial) this.parts.notify(this);
   }
@@ -131,7 +143,8 @@ export class TransferredZone implements ZoneLink {
   #note(before: Zone | undefined, zone: Zone, difference: Difference | undefined): void {
     if (before === undefined || before === zone) return;
     if (!isNewer(zone.serial, before.serial)) {
-      if (zone.serial !== before.serial) this.journal.clear();
+      if (zone.serial !== before.serial) this.#doubt(before.serial, `its serial went back from ${before.serial}`);
+      else this.#noteSameSerial(before, zone);
       return;
     }
     if (difference !== undefined) this.journal.add(difference);
@@ -140,6 +153,32 @@ export class TransferredZone implements ZoneLink {
     } else if (this.options.allowTransfer.length > 0 || this.takesUpdates) this.#compare(before, zone);
     // Nobody may ask for what has changed.
     else this.journal.clear();
+  }
+
+  #noteSameSerial(before: Zone, zone: Zone): void {
+    const note = ({ removed, added }: RecordDifference): void => {
+      if (removed.length + added.length === 0) return;
+      if (this.#zone?.serial !== zone.serial) this.journal.doubt(zone.serial);
+      else this.#doubt(zone.serial, `it has changed, and its serial has not: ${zone.serial}`);
+    };
+    const isSmall = before.base === zone.base || before.base.count + zone.base.count <= COMPARED_AT_ONCE;
+    if (isSmall) note(differenceOf(before, zone));
+    else if (this.options.allowTransfer.length > 0 || this.takesUpdates) {
+      const compared = inSlices(comparing(before, zone), this.parts.clock).then(note);
+      this.kept = Promise.all([this.kept, compared]);
+    }
+  }
+
+  /** @param serial of the version before */
+  #doubt(serial: number, why: string): void {
+    this.journal.doubt(serial);
+    const { allowTransfer, notify, notifyServers } = this.options;
+    const isPassedOn = allowTransfer.length > 0 || notify.length > 0 || notifyServers !== undefined;
+    // A secondary has what its primary has: that is for the primary to say.
+    if (this.secondary !== undefined || !isPassedOn) return;
+    this.#unknown = `${why}; secondaries keep what they have until it is raised beyond ${serial}`;
+    const fields = { zone: this.name, doubt: this.#unknown };
+    this.parts.log.warn(fields, 'a zone has changed, and its secondaries do not know');
   }
 
   /** Until it is known what has changed, whoever asks is sent the whole zone. */
@@ -162,6 +201,7 @@ export class TransferredZone implements ZoneLink {
     await this.#keepChange(zone, applied.difference);
     if (this.#zone !== before) throw new Error('the zone has been replaced meanwhile');
     this.#zone = zone;
+    this.#unknown = undefined;
     this.parts.serve(zone);
     this.parts.notify(this);
   }

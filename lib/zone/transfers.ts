@@ -226,6 +226,7 @@ export class Transfers {
       // What updates have made is not undone by a file that does not know of it.
       const fields = { zone: zone.name, serial: before.serial, file: version.serial };
       this.parts.log.warn(fields, 'a zone that was updated is not replaced by an older version: raise its serial');
+      zone.unserved = `its file has serial ${version.serial}, and is not served until that is beyond ${before.serial}, which updates have made of it`;
       this.#serve(zone, before);
     } else zone.replaced(version);
   }
@@ -343,6 +344,13 @@ export class Transfers {
     const secondary = this.find(apex)?.secondary;
     secondary?.refresh(whole);
     return secondary !== undefined;
+  }
+
+  /** What is to be done for files, zones and secondaries to be the same, by the zone's name. */
+  doubts(): Map<string, string> {
+    const doubts = new Map<string, string>();
+    for (const { name, doubt } of this.#zones.values()) if (doubt !== undefined) doubts.set(name, doubt);
+    return doubts;
   }
 
   /** @param most of them */

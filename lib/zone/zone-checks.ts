@@ -28,6 +28,23 @@ const TARGETS = new Map<number, number>([
   [Type.SRV, 6],
 ]);
 
+/** What a host's name has, or leads to it. */
+const HOST_TYPES = [Type.A, Type.AAAA, Type.CNAME] as const;
+
+interface DigestLayout {
+  /** Where the digest's type stands; the digest is what follows it. */
+  at: number;
+  /** Its octets by its type; others are not known here. */
+  sizes: ReadonlyMap<number, number>;
+}
+const OF_DS: DigestLayout = { at: 3, sizes: new Map([[1, 20], [2, 32], [3, 32], [4, 48]]) }; // prettier-ignore
+/** Types whose data ends in a digest, which is cut off or has a digit too many where its length is another one. */
+const DIGESTS = new Map<number, DigestLayout>([
+  ...[Type.DS, Type.CDS, Type.DLV, Type.TA].map(type => [type, OF_DS] as const),
+  [Type.SSHFP, { at: 1, sizes: new Map([[1, 20], [2, 32]]) }], // prettier-ignore
+  [Type.ZONEMD, { at: 5, sizes: new Map([[1, 48], [2, 64]]) }], // prettier-ignore
+]);
+
 export function checkZone(zone: Zone): ZoneFinding[] {
   const checks = new Checks(zone);
   checks.run();
@@ -111,8 +128,26 @@ class Checks {
       if (type === Type.DS && !isCut) refuse('DS: expected beside NS, at a zone cut');
       if (AT_APEX_ONLY.has(type) && !isApex) warn(`${typeName(type)}: means something at the apex only`);
       if (type === Type.RRSIG) this.#signature(node, here);
+      const digest = DIGESTS.get(type);
+      if (digest !== undefined) this.#digests(node, type, here, digest);
       const before = TARGETS.get(type);
       if (before !== undefined && !isOccluded) this.#follow(node, type, here, before);
+    }
+  }
+
+  #digests(node: number, type: number, at: number, digest: DigestLayout): void {
+    const data = this.zone.dataOf(node);
+    let here = at + RRSET_HEADER;
+    for (let left = countAt(data, at); left > 0; left--) {
+      const length = (data[here] << 8) | data[here + 1];
+      const kind = data[here + 2 + digest.at];
+      const size = length - digest.at - 1;
+      const expected = digest.sizes.get(kind);
+      if (expected !== undefined && size !== expected) {
+        const text = `${typeName(type)}: expected ${expected} octets of a digest of type ${kind}, found ${size}`;
+        this.#say('warning', `${this.#nameOf(node)} ${text}`);
+      }
+      here += 2 + length;
     }
   }
 
@@ -146,7 +181,6 @@ class Checks {
         this.#targets[i] = c >= 0x41 && c <= 0x5a ? c | 0x20 : c;
       }
       const target = zone.find(this.#targets, 0, cut - name);
-      if (target < 0 && !(type === Type.NS ? this.#needsGlue(node, cut - name) : false)) continue;
       const owner = (): string => this.#nameOf(node);
       const text = (): string => nameToText(data.subarray(name, name + size));
       if (target >= 0 && (zone.flagsOf(target) & NodeFlag.cname) !== 0) {
@@ -157,8 +191,30 @@ class Checks {
         // A zone whose own servers nobody finds; or one below it.
         const severity = node === this.#apex ? 'error' : 'warning';
         if (!has) this.#say(severity, `${owner()} NS: no address for ${text()}, which nobody else can give`);
+      } else if (size > 1 && !this.#hasAddress(target, cut - name)) {
+        // A final dot is missing, most often.
+        this.#say('warning', `${owner()} ${typeName(type)}: no address for ${text()}, which lies in this zone`);
       }
     }
+  }
+
+  /** Whether the name now in `#targets`, that node, has an address or an alias, a wildcard's too, or is for others to say. */
+  #hasAddress(target: number, length: number): boolean {
+    const { zone } = this;
+    const has = (node: number): boolean => node >= 0 && HOST_TYPES.some(type => zone.rrset(node, type) >= 0);
+    if (has(target)) return true;
+    const targets = this.#targets;
+    let encloser = -1;
+    for (let at = 0; at <= length; at += 1 + targets[at]) {
+      const node = at < length ? zone.find(targets, at, length) : this.#apex;
+      if (node < 0) continue;
+      const flags = zone.flagsOf(node);
+      if ((flags & NodeFlag.cut) !== 0 || (at > 0 && (flags & NodeFlag.dname) !== 0)) return true;
+      if (encloser < 0) encloser = at;
+    }
+    if (encloser === 0) return false;
+    const wildcard = Uint8Array.of(1, 0x2a, ...targets.subarray(encloser, length));
+    return has(zone.find(wildcard, 0, wildcard.length));
   }
 
   /** Whether a name server's name, now in `#targets`, lies at or below the cut itself, or is the zone's own. */

@@ -9,7 +9,7 @@ import { Type, typeCode } from '../wire/iana.js';
 import { nameToText } from '../wire/name.js';
 import { nameExpected, writeNameOctets } from '../wire/name-octets.js';
 import { EntryScanner, FieldKind } from './entry-scanner.js';
-import { GENERATE_LIMIT, generatedEntries } from './generate.js';
+import { GENERATE_LIMIT, type Generated, generatedEntries } from './generate.js';
 import { fieldText, type Origin, RdataText } from './rdata-text.js';
 import { parseTtl } from './ttl-text.js';
 
@@ -67,6 +67,16 @@ export function readZoneFile(octets: Uint8Array, options: ZoneFileOptions, sink:
   return { problems: reader.problems, errors: reader.errors, warnings: reader.warnings };
 }
 
+/** What a file is that only looks like another one's text; undefined: it may be a zone file. */
+function formOf([a, b, c, d]: Uint8Array): string | undefined {
+  // BIND keeps its secondaries so, where it is not told otherwise: a number of 32 bits, 2 or 3.
+  if (a === 0 && b === 0 && c === 0 && (d === 2 || d === 3)) {
+    return "BIND's raw format: `named-compilezone -f raw -F text -o TEXT ZONE FILE` makes text of it";
+  }
+  if ((a === 0xff && b === 0xfe) || (a === 0xfe && b === 0xff)) return 'UTF-16';
+  return undefined;
+}
+
 /** Too many problems: the rest is not looked at. */
 class Stop extends Error {}
 
@@ -98,6 +108,12 @@ class Reader {
 
   read(octets: Uint8Array, file: string, depth: number): void {
     const entry = new EntryScanner(octets);
+    const other = formOf(octets);
+    if (other !== undefined) {
+      this.#file = file;
+      this.#placed = undefined;
+      return this.#tell('error', entry, 0, `expected text in ASCII or UTF-8, got ${other}`);
+    }
     try {
       while (entry.next()) {
         this.#file = file;
@@ -196,14 +212,14 @@ class Reader {
     return length >= 0;
   }
 
-  /** A SOA of no TTL has its last field for one, and those behind it too (RFC 1035 section 3.3.13). */
+  /** A SOA of no TTL has its last field for one, and so have all without one behind it, as if by $TTL (BIND does so). */
   #soaTtl(entry: EntryScanner, type: number): number | undefined {
     if (type !== Type.SOA) return undefined;
     const { data, length } = this.#rdata;
     const minimum = new DataView(data.buffer, length - 4).getUint32(0);
     const ttl = minimum > MAX_TTL ? 0 : minimum;
     this.#tell('warning', entry, entry.begin[0], `no TTL and no $TTL: ${ttl}, the SOA's MINIMUM, is taken`);
-    this.#lastTtl = ttl;
+    this.#ttl = ttl;
     return ttl;
   }
 
@@ -262,13 +278,21 @@ class Reader {
       return this.#tell('error', entry, entry.begin[1], error.message);
     }
     // The origin and the owner come back behind it (RFC 1035 section 5.1).
-    const before = { origin: this.#origin, owner: this.#owner.slice(0, this.#ownerLength) };
-    this.#origin = origin;
-    this.read(included.octets, included.file, depth + 1);
+    const before = this.#origin;
+    this.#keepingOwner(() => {
+      this.#origin = origin;
+      this.read(included.octets, included.file, depth + 1);
+    });
     this.#file = file;
-    this.#origin = before.origin;
-    this.#owner.set(before.owner);
-    this.#ownerLength = before.owner.length;
+    this.#origin = before;
+  }
+
+  /** Whatever owners stand in between: an entry without one has that of before. */
+  #keepingOwner(read: () => void): void {
+    const owner = this.#owner.slice(0, this.#ownerLength);
+    read();
+    this.#owner.set(owner);
+    this.#ownerLength = owner.length;
   }
 
   #generate(entry: EntryScanner): void {
@@ -281,6 +305,11 @@ class Reader {
     this.#generated += made.count;
     if (this.#generated > MAX_GENERATED) return this.#wrong(entry, 1, `at most ${MAX_GENERATED} generated entries`);
     this.#placed = entry.placeOf(entry.begin[0]);
+    this.#keepingOwner(() => this.#takeGenerated(made));
+    this.#placed = undefined;
+  }
+
+  #takeGenerated(made: Generated): void {
     const errors = this.errors;
     const one = new EntryScanner();
     for (const text of made.entries()) {
@@ -292,7 +321,6 @@ class Reader {
       // One that is wrong tells of all.
       if (this.errors > errors) break;
     }
-    this.#placed = undefined;
   }
 }
 

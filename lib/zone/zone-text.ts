@@ -1,7 +1,8 @@
 // Writes a zone as a file that reads back as the same zone: owners and data in full, one record a line, SOA first.
-import { typeName } from '../wire/iana.js';
+import { sameOctets } from '../base/octets.js';
+import { Type, typeName } from '../wire/iana.js';
 import { nameToText } from '../wire/name.js';
-import { decodeRdata } from '../wire/rdata.js';
+import { decodeRdata, encodeRdata } from '../wire/rdata.js';
 import type { Zone } from './zone.js';
 
 /** Records of one piece. */
@@ -22,11 +23,14 @@ export function* zoneText(zone: Zone): Generator<string> {
   yield lines.join('');
 }
 
+/** Types whose text says all that their data can have. */
+const PLAIN = new Set<number>([Type.A, Type.AAAA, Type.NS, Type.CNAME, Type.PTR, Type.MX, Type.SRV, Type.SOA]);
+
 /** What its type's text cannot say is written by RFC 3597 section 5. */
 function dataText(type: number, data: Uint8Array): string {
   try {
     const text = decodeRdata(type, data);
-    if (text !== '') return text;
+    if (PLAIN.has(type) || (text !== '' && sameOctets(encodeRdata(type, text), data))) return text;
   } catch {
     // Octets that the type cannot have, which a primary may have sent.
   }

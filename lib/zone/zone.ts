@@ -53,6 +53,14 @@ export class Zone {
     this.times = times;
   }
 
+  /** Whether it has the same records in the same order and letters: a zone file that was read again as it was. */
+  isPackedAs({ base, overlay }: Zone): boolean {
+    const mine = this.overlay?.nodes;
+    const changes = overlay?.nodes;
+    const isOverlaidAlike = mine === undefined || changes === undefined ? mine === changes : mine.isPackedAs(changes);
+    return isOverlaidAlike && this.base.isPackedAs(base);
+  }
+
   get serial(): number {
     return this.times.serial;
   }

@@ -33,6 +33,17 @@ test('the image names what it is made of by a version', () => {
   for (const { rest } of instructions.filter(({ name }) => name === 'FROM')) expect(rest).toMatch(/^\$\{NODE_IMAGE\}/);
 });
 
+test('the image has the client that a second level needs, of the version that the package takes', () => {
+  const { peerDependencies } = JSON.parse(readFileSync('package.json', 'utf8')) as {
+    peerDependencies: Record<string, string>;
+  };
+  const given = instructions.find(({ name, rest }) => name === 'ARG' && rest.startsWith('REDIS_CLIENT='))!.rest;
+  const [, name, major] = /^REDIS_CLIENT=(.+)@(\d+)$/.exec(given)!;
+  expect(peerDependencies[name]).toMatch(new RegExp(`^\\^${major}\\.`));
+  const installs = instructions.filter(({ rest }) => rest.startsWith('npm install'));
+  for (const { rest } of installs) expect(rest).toMatch(/ \/tmp\/shardns\.tgz \$\{REDIS_CLIENT\} /);
+});
+
 test('the image runs as nobody, with what it may write prepared, and leaves nothing of its making behind', () => {
   const [user] = inLast('USER');
   expect(user).toBe('65532:65532');

@@ -7,7 +7,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { z } from 'zod';
 import { parseMemory } from '../../lib/base/memory.js';
 import { applyFlags, checkConfig } from '../../lib/cli/config.js';
-import { checkOptions } from '../../lib/server/settings/settings.js';
+import { checkOptions, type ServerOptions } from '../../lib/server/settings/settings.js';
 import { mergeValues, renderChart, type Values } from '../../scripts/chart.mjs';
 
 const CHART = join('deploy', 'helm', 'shardns');
@@ -155,8 +155,11 @@ describe.each([
     });
     expect(template.spec).toMatchObject({ automountServiceAccountToken: false, dnsPolicy: 'Default' });
     expect(template.spec).not.toHaveProperty('hostNetwork');
-    // Five seconds before it is told, ten that it drains.
-    expect(template.spec.terminationGracePeriodSeconds).toBeGreaterThan(15);
+    // It answers on while those who lead clients to it learn that it goes, and drains for ten seconds.
+    const { options } = checkConfig(only(objects, 'ConfigMap').data['shardns.yaml']) as { options: ServerOptions };
+    expect(options.lameduckSeconds).toBe(5);
+    expect(container).not.toHaveProperty('lifecycle');
+    expect(template.spec.terminationGracePeriodSeconds).toBeGreaterThan(options.lameduckSeconds! + 10);
   });
 });
 

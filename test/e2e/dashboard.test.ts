@@ -68,6 +68,8 @@ describe.skipIf(missing.length > 0)('the dashboard', () => {
       threads: 1,
       cache: { memory: '1MiB' },
       upstreams: [upstream.address],
+      // Nobody listens there.
+      secondLevel: { redis: ['redis://127.0.0.1:1'] },
       lists: [{ name: 'ads', source: lists, format: 'domains' }],
       api: { listen: '127.0.0.1:0', tokens },
     });
@@ -298,6 +300,18 @@ describe.skipIf(missing.length > 0)('the dashboard', () => {
       expect(server.settings.stale.ttlSeconds).toBe(18);
       await button(page, 'Apply').click();
       await page.locator('pre', { hasText: '"ttlSeconds": 19' }).waitFor();
+    },
+    WAIT_MS,
+  );
+
+  test(
+    'the page of upstreams has the second level, and why it is not there',
+    async () => {
+      const page = await open({ view: 'upstreams' });
+      await page.getByRole('row').filter({ hasText: upstream.address }).waitFor();
+      await page
+        .getByRole('row', { name: /^redis:\/\/127\.0\.0\.1:1 .* not followed not connected: .*ECONNREFUSED/ })
+        .waitFor();
     },
     WAIT_MS,
   );

@@ -1,7 +1,10 @@
 // The second level against real Redis servers: alone, three masters, a master that Sentinels name, by TLS, as a user with few
 // rights; stopped, killed, full, read-only, and behind a way that is cut.
 import { randomBytes } from 'node:crypto';
-import { afterAll, afterEach, describe, expect, test } from 'vitest';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, afterEach, describe, expect, onTestFinished, test } from 'vitest';
 import { systemClock } from '../../lib/base/clock.js';
 import { silentLogger } from '../../lib/base/log.js';
 import { systemRandom } from '../../lib/base/random.js';
@@ -186,11 +189,19 @@ describe.skipIf(!hasRedis)('a Redis', () => {
     await until(() => one.told.includes('x'), 'the invalidation');
   });
 
-  test('that a user with no more rights than it needs may use', async () => {
-    const server = await redis();
-    const rights = '+get +mget +set +del +xadd +xread +xrange +xrevrange +xlen +time';
-    await server.cli('ACL', 'SETUSER', 'dns', 'on', '>pass:word', '~sd1:*', ...rights.split(' '));
-    const { port } = server;
+  test('that is told what the guide says is used by a user with no more rights than it needs', async () => {
+    const guide = readFileSync('docs/fleet.md', 'utf8');
+    const [, told] = /in its `redis\.conf`:\n\n```\n([\s\S]*?)```/.exec(guide)!;
+    const folder = mkdtempSync(join(tmpdir(), 'shardns-redis-conf-'));
+    onTestFinished(() => rmSync(folder, { recursive: true }));
+    const file = join(folder, 'redis.conf');
+    // The test itself is the default user.
+    const here = told.replace(/^bind .*$/m, 'bind 127.0.0.1').replace('user default off\n', '');
+    writeFileSync(file, here.replace('>PASSWORD', '>pass:word'));
+    const port = await freePort();
+    const server = await RedisServer.startWith([file, '--port', String(port), '--dir', folder], port);
+    servers.push(server);
+    expect(await server.cli('CONFIG', 'GET', 'maxmemory-policy')).toContain('allkeys-lfu');
     const one = instance({ urls: [`redis://dns:pass%3Aword@127.0.0.1:${port}`] });
     await until(isUp(one.level), 'the user');
     put(one.level, 'a', 'v');

@@ -13,7 +13,7 @@ import { FakeClock, settle } from './fake-clock.js';
 import { FakeTransport, type Handler } from './fake-transport.js';
 
 /** `10 20 8080 a.example`, with the type and TTL of its line. */
-type Line = [type: TypeName, data: string, ttl?: number];
+export type Line = [type: TypeName, data: string, ttl?: number];
 /** Records; an rcode; silence. */
 type Answer = Line[] | number | 'silence';
 

@@ -137,12 +137,18 @@ function readQuery(call: Call, given: URLSearchParams): Record<string, unknown> 
 async function readJson(request: IncomingMessage): Promise<unknown> {
   const chunks: Buffer[] = [];
   let octets = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    octets += chunk.length;
-    if (octets > MAX_BODY_BYTES) {
-      throw new Refused(413, 'ERR_SHARDNS_OPTION', `expected a body of at most ${MAX_BODY_BYTES} octets`);
+  try {
+    for await (const chunk of request as AsyncIterable<Buffer>) {
+      octets += chunk.length;
+      if (octets > MAX_BODY_BYTES) {
+        throw new Refused(413, 'ERR_SHARDNS_OPTION', `expected a body of at most ${MAX_BODY_BYTES} octets`);
+      }
+      chunks.push(chunk);
     }
-    chunks.push(chunk);
+  } catch (error) {
+    // Whoever called is gone, or has sent what is no body: that is no mistake of ours.
+    if (error instanceof Refused) throw error;
+    throw new Refused(400, 'ERR_SHARDNS_ABORTED', `the body was not sent whole: ${(error as Error).message}`);
   }
   const text = Buffer.concat(chunks).toString();
   try {

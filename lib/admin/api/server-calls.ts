@@ -91,10 +91,10 @@ export const SERVER_CALLS = [
     method: 'GET',
     path: '/v1/upstreams',
     scope: 'read',
-    summary: 'Whom the server asks: round-trip times, queries, failures.',
+    summary: 'Whom the server asks: round-trip times, queries, failures; and each Redis of the second level.',
     run: ({ server }) => {
-      const { upstreams, upstreamNames, forwardedTo } = server.report();
-      return { upstreams, names: upstreamNames, signatures: forwardedTo };
+      const { upstreams, upstreamNames, forwardedTo, secondLevel } = server.report();
+      return { upstreams, names: upstreamNames, signatures: forwardedTo, redis: secondLevel?.redis ?? [] };
     },
   }),
   call({

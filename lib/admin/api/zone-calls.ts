@@ -18,7 +18,7 @@ export const ZONE_CALLS = [
     scope: 'read',
     summary: 'The zones that are served, and how those stand that come from other servers.',
     run: ({ server: { zones, zoneTransfers } }) => ({
-      zones: zones.report(),
+      zones: zoneTransfers.withDoubts(zones.report()),
       transfers: zoneTransfers.report().zones,
     }),
   }),
@@ -48,7 +48,8 @@ export const ZONE_CALLS = [
     summary: 'Reads the files that have changed, of one zone or of all.',
     body: z.strictObject({ name: zoneName.optional() }),
     example: { body: {} },
-    run: ({ server: { zones } }, { body: { name } }) => zones.reload(name).then(read => ({ zones: read })),
+    run: ({ server: { zones, zoneTransfers } }, { body: { name } }) =>
+      zones.reload(name).then(read => ({ zones: zoneTransfers.withDoubts(read) })),
   }),
   call({
     method: 'POST',

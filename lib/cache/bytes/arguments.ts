@@ -10,26 +10,29 @@ export type ByteKey = string | Uint8Array;
 
 export interface SetOptions {
   /** Lifetime; Infinity = until evicted. Default: that of the cache or namespace. */
-  ttlMs?: number;
+  ttlMs?: number | undefined;
   /** Up to 16, to be forgotten together by `invalidate({ tag })`. */
-  tags?: readonly string[];
+  tags?: readonly string[] | undefined;
 }
+
+/** A key as a loader is given it: octets as a copy. */
+export type GivenKey<K extends ByteKey> = K extends string ? string : Uint8Array;
 
 /**
  * Loads the value of a key from where it comes from.
  * @param context to say how long it lives and what it is forgotten with, when only the loader knows
  */
-export type Loader<V> = (key: ByteKey, context: LoadContext<V>) => V | Promise<V>;
+export type Loader<V, K extends ByteKey = ByteKey> = (key: GivenKey<K>, context: LoadContext<V>) => V | Promise<V>;
 
 export interface FetchOptions<V> {
   /** Lifetime of the loaded value, or what tells it from the value. Default: that of the cache or namespace. */
-  ttlMs?: number | ((value: V) => number);
-  tags?: readonly string[];
+  ttlMs?: number | ((value: V) => number) | undefined;
+  tags?: readonly string[] | undefined;
   /** Gives up waiting; the load goes on for others. */
-  signal?: AbortSignal;
+  signal?: AbortSignal | undefined;
   /** As those of the cache, for this call. */
-  softTimeoutMs?: number;
-  hardTimeoutMs?: number;
+  softTimeoutMs?: number | undefined;
+  hardTimeoutMs?: number | undefined;
 }
 
 const SET_OPTIONS: ReadonlySet<string> = new Set(['ttlMs', 'tags']);
@@ -54,6 +57,10 @@ export function checkTtl(ttlMs: unknown): void {
   if (typeof ttlMs !== 'number' || !(ttlMs >= 1)) {
     throw optionError('ttlMs', ttlMs, '1 or more milliseconds, or Infinity');
   }
+}
+/** How long somebody waits. */
+export function checkWait(ms: unknown): void {
+  if (typeof ms !== 'number' || !(ms >= 0 && ms < 2 ** 31)) throw optionError('ms', ms, '0 to 2147483647 milliseconds');
 }
 function checkOptions(options: unknown, known: ReadonlySet<string>): void {
   if (options === undefined) return;

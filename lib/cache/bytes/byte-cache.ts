@@ -12,6 +12,7 @@ import {
   checkSetOptions,
   checkTag,
   checkTtl,
+  checkWait,
   type FetchOptions,
   type Loader,
   NO_FETCH_OPTIONS,
@@ -225,7 +226,11 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
    * not called because it keeps failing (`breakerFailures`); ERR_SHARDNS_TIMEOUT after `hardTimeoutMs`;
    * ERR_SHARDNS_OVERLOAD beyond `maxLoads`; ERR_SHARDNS_ABORTED by the caller's signal, which leaves the load alone
    */
-  fetch(key: ByteKey, load: Loader<V>, options: FetchOptions<V> = NO_FETCH_OPTIONS as FetchOptions<V>): Promise<V> {
+  fetch<K extends ByteKey>(
+    key: K,
+    load: Loader<V, K>,
+    options: FetchOptions<V> = NO_FETCH_OPTIONS as FetchOptions<V>,
+  ): Promise<V> {
     // Not `async`: of a hit, that is most of the time.
     try {
       this.#ready(key);
@@ -237,7 +242,7 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
         const value = this.#space.decode(key, got);
         if (value !== undefined) return Promise.resolve(value);
       }
-      const task = new LoadTask(this.#space, key, load, options);
+      const task = new LoadTask(this.#space, key, load as Loader<V>, options);
       return this.#store.fetcher.fetch(task, task.seen(got));
     } catch (error) {
       return Promise.reject(error as Error);
@@ -295,7 +300,11 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
       for (const key of keys) this.delete(key);
       for (const tag of tags) this.invalidate({ tag });
     };
-    return this.#open().events.on(event, { rule, forget });
+    const check = (key: ByteKey): void => {
+      checkKey(key);
+      this.#space.checkLength(key);
+    };
+    return this.#open().events.on(event, { rule, checkKey: check, forget });
   }
   /**
    * Something has happened: what the rules for it say is forgotten. One that throws leaves all as it is.
@@ -326,11 +335,15 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
     return saveSnapshot(this.#open().native, path);
   }
   /**
-   * Adds what a saved file holds and has not expired since. Checks everything in it.
+   * Adds what a saved file holds and has not expired since. Checks everything in it. With a second level what the fleet has
+   * changed or forgotten meanwhile is forgotten again.
    * @throws {ShardnsError} ERR_SHARDNS_FILE: no file, no snapshot, another version or kind, damaged
    */
   async load(path: string, options: LoadOptions = {}): Promise<LoadResult> {
-    return loadSnapshot(this.#open().native, path, options);
+    const { native, level } = this.#open();
+    const loaded = await loadSnapshot(native, path, options);
+    await level?.hearAgain();
+    return loaded;
   }
 
   /** Of the whole cache, whatever the namespace. */
@@ -339,9 +352,10 @@ export class ByteCache<V = Uint8Array> implements Disposable, AsyncDisposable {
   }
 
   /** Whether all that was written and forgotten so far is known to the second level, `ms` from now at the latest. */
-  settled(ms = 1000): Promise<boolean> {
+  async settled(ms = 1000): Promise<boolean> {
     const { level } = this.#open();
-    return level === undefined ? Promise.resolve(true) : level.settled(ms);
+    checkWait(ms);
+    return level === undefined ? true : level.settled(ms);
   }
   /**
    * Writes what is queued for the stores of all namespaces, for `drainMs` at most, and for the second level, then closes.

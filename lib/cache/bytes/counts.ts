@@ -33,6 +33,8 @@ function reportOf({ stats, refused, redis }: ByteLevel) {
     /** Values that were found and not believed, by reason. */
     refused: { ...redis.refused, ...refused },
     connected: connection.isConnected,
+    /** Why it is not connected, or its log not followed; undefined while both are. */
+    error: redis.error,
     /** Whether the log of invalidations is followed. */
     follows: redis.follows,
     breaker,
@@ -44,7 +46,11 @@ function reportOf({ stats, refused, redis }: ByteLevel) {
     notAsked: reads.stats.notAsked,
     written: writes.stats.written,
     dropped: writes.stats.dropped,
+    /** The last failure of a write, if there was one. */
+    writeError: writes.lastError,
     logItems: reader.stats.items,
     logGaps: reader.stats.gaps,
+    /** Entries that are not believed: said by another secret, or by somebody else. */
+    logRefused: reader.stats.refused,
   };
 }

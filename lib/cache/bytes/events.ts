@@ -2,15 +2,20 @@
 //
 // Bounds: 10,000 rules; of one event a rule may name 100,000 keys and tags.
 import { optionError, ShardnsError } from '../../base/errors.js';
-import type { ByteKey } from './arguments.js';
+import { isOptionsObject } from '../../base/fields.js';
+import { type ByteKey, checkTag } from './arguments.js';
 
 /** What is forgotten: keys of the rule's namespace, and tags. A list is one of keys. */
-export type Outdated = readonly ByteKey[] | { readonly keys?: readonly ByteKey[]; readonly tags?: readonly string[] };
+export type Outdated =
+  | readonly ByteKey[]
+  | { readonly keys?: readonly ByteKey[] | undefined; readonly tags?: readonly string[] | undefined };
 /** @param details what the event came with */
 export type EventRule = (...details: never[]) => Outdated | undefined;
 
 interface Ruled {
   readonly rule: EventRule;
+  /** @throws {ShardnsError} ERR_SHARDNS_OPTION for what is no key of its namespace */
+  readonly checkKey: (key: ByteKey) => void;
   readonly forget: (keys: readonly ByteKey[], tags: readonly string[]) => void;
 }
 
@@ -42,8 +47,10 @@ export class EventRules {
    */
   emit(event: string, details: readonly unknown[]): number {
     checkEvent(event);
-    const outdated = [...(this.#rules.get(event) ?? [])].map(({ rule, forget }) => {
+    const outdated = [...(this.#rules.get(event) ?? [])].map(({ rule, checkKey, forget }) => {
       const said = readOutdated((rule as (...details: readonly unknown[]) => unknown)(...details));
+      for (const key of said.keys) checkKey(key);
+      for (const tag of said.tags) checkTag(tag);
       return { forget, ...said };
     });
     for (const { forget, keys, tags } of outdated) forget(keys, tags);
@@ -59,12 +66,17 @@ function checkEvent(event: unknown): void {
 
 /** Nothing at all: nothing is stale. */
 function readOutdated(said: unknown = []): { keys: readonly ByteKey[]; tags: readonly string[] } {
-  const { keys = [], tags = [] } = (Array.isArray(said) ? { keys: said } : (said ?? {})) as {
+  const isOne = Array.isArray(said) || isOptionsObject(said);
+  const {
+    keys = [],
+    tags = [],
+    ...others
+  } = (Array.isArray(said) ? { keys: said } : isOne ? said : {}) as {
     keys?: readonly ByteKey[];
     tags?: readonly string[];
   };
-  const isOne = (Array.isArray(said) || (typeof said === 'object' && said !== null)) && !(said instanceof Promise);
-  if (!isOne || !Array.isArray(keys) || !Array.isArray(tags) || keys.length + tags.length > MAX_NAMED) {
+  const areLists = Array.isArray(keys) && Array.isArray(tags) && Object.keys(others).length === 0;
+  if (!isOne || !areLists || keys.length + tags.length > MAX_NAMED) {
     throw optionError('rule', said, `a list of keys, or { keys, tags }, of at most ${MAX_NAMED}`);
   }
   return { keys: keys as readonly ByteKey[], tags: tags as readonly string[] };

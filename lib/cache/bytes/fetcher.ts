@@ -112,6 +112,7 @@ export class Fetcher {
   readonly #loads = new Map<string, Load>();
   /** Loads under way, overtaken ones too: at most `maxLoads`. */
   #running = 0;
+  #closed = false;
   /** Until when a value is served stale without another try, by id; as many as there may be loads. */
   readonly #failing: BoundedMap<string, number>;
   readonly #soft: EqualTimers;
@@ -169,8 +170,13 @@ export class Fetcher {
   overtakeGroup(group?: string): void {
     for (const [id, { groups }] of this.#loads) if (group === undefined || groups.includes(group)) this.overtake(id);
   }
-  /** No timer is left; what is loaded is loaded to its end. */
+  /** What is loaded is loaded to its end, and waited for no longer than before. Then no timer is left. */
   close(): void {
+    this.#closed = true;
+    this.#endTimers();
+  }
+  #endTimers(): void {
+    if (!this.#closed || this.#running > 0) return;
     for (const timers of [this.#soft, this.#hard, this.#deadlines]) timers.clear();
   }
 
@@ -254,6 +260,7 @@ export class Fetcher {
     load.deadline?.cancel();
     if (this.#loads.get(id) === load) this.#loads.delete(id);
     load.task.left();
+    this.#endTimers();
   }
 
   #abandon<V>(id: string, load: Load, context: LoadContext<V>): void {

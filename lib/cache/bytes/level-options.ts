@@ -1,8 +1,17 @@
 // The second level of a byte cache, as a program says it.
 import { optionError, ShardnsError } from '../../base/errors.js';
-import { Field, flag, type InputOf, milliseconds, oneOf, readFields, whole } from '../../base/fields.js';
+import {
+  Field,
+  flag,
+  type InputOf,
+  isOptionsObject,
+  milliseconds,
+  oneOf,
+  readFields,
+  whole,
+} from '../../base/fields.js';
 import { parseRedisUrl, SENTINEL_PORT } from '../redis/address.js';
-import type { RedisOptions, RedisTls } from '../redis/options.js';
+import { plainTls, type RedisOptions, type RedisTls } from '../redis/options.js';
 import { MIN_SECRET_OCTETS } from '../redis/secrets.js';
 
 type OneOrMore<T> = T | readonly T[];
@@ -12,6 +21,14 @@ const oneOrMore = <T>(isOne: (value: unknown) => boolean, most: number, expected
     return all.length > 0 && all.length <= most && all.every(isOne) ? undefined : expected;
   });
 const text = new Field<string>(value => (typeof value === 'string' && value !== '' ? undefined : 'expected text'));
+
+const tlsFields = {
+  /** PEM, as the others. */
+  ca: text.optional(),
+  certificate: text.optional(),
+  key: text.optional().secret(),
+  servername: text.optional(),
+};
 
 const levelFields = {
   /** `redis://host:6379`, `rediss://host` by TLS; several are nodes of a Cluster, or Sentinels. */
@@ -24,25 +41,28 @@ const levelFields = {
   /** What Sentinels call the master. */
   masterName: text.optional(),
   username: text.optional(),
-  password: text.optional(),
-  tls: new Field<RedisTls>(value =>
-    typeof value === 'object' && value !== null
-      ? undefined
-      : 'expected an object with ca, certificate, key, servername',
-  ).optional(),
+  password: text.optional().secret(),
+  /** Of `rediss://`. */
+  tls: new Field<InputOf<typeof tlsFields>>(value =>
+    isOptionsObject(value) ? undefined : 'expected an object with ca, certificate, key, servername',
+  )
+    .optional()
+    .secret(),
   /** What keeps the values of this use from those of others in the same Redis. */
   namespace: new Field<string>(value =>
     typeof value === 'string' && /^[\w.-]{1,64}$/.test(value)
       ? undefined
       : 'expected 1 to 64 of letters, digits, . _ -',
   ).default('bytes'),
-  /** Common to the fleet: values are sealed by the first, and read by all. Without one, whoever reaches Redis is believed. */
+  /** Common to the fleet: values are sealed by the first of two, and read by both. Without one, whoever reaches Redis is believed. */
   secret: oneOrMore<string | Uint8Array>(
     value =>
       (typeof value === 'string' || value instanceof Uint8Array) && Buffer.from(value).length >= MIN_SECRET_OCTETS,
     2,
-    `expected ${MIN_SECRET_OCTETS} octets or more, or two such secrets, the newer first`,
-  ).optional(),
+    `expected ${MIN_SECRET_OCTETS} octets or more, or two such secrets`,
+  )
+    .optional()
+    .secret(),
   /** Values and invalidations are encrypted. */
   encrypt: flag.default(false),
   /** When the loader is called beside a read that has not answered, */
@@ -72,14 +92,11 @@ export type ByteLevelSettings = ReturnType<typeof readLevel>;
 
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming each wrong option; never shows a secret or a password */
 export function readLevel(options: unknown) {
-  const { url, secret } = options as ByteLevelOptions;
-  // Errors show values: of a secret or a password that is wrong, they say what it should be.
-  for (const name of ['secret', 'password'] as const) {
-    const value = (options as Record<string, unknown>)[name];
-    const wrong = value === undefined ? undefined : levelFields[name].check(value);
-    if (wrong !== undefined) throw new ShardnsError('ERR_SHARDNS_OPTION', `redis.${name}: ${String(wrong)}`);
-  }
-  const { mode, masterName, username, password, tls, ...settings } = readFields(levelFields, options, 'redis');
+  const { url, secret, mode, masterName, username, password, tls, ...settings } = readFields(
+    levelFields,
+    options,
+    'redis',
+  );
   const port = mode === 'sentinel' ? SENTINEL_PORT : undefined;
   const places = [url].flat().map(one => parseRedisUrl(one, 'redis.url', port));
   if (mode === 'standalone' && places.length > 1) {
@@ -91,12 +108,15 @@ export function readLevel(options: unknown) {
   if (settings.encrypt && secret === undefined) {
     throw new ShardnsError('ERR_SHARDNS_OPTION', 'redis.encrypt: needs a secret');
   }
-  const redis: RedisOptions = { places, mode, masterName, username, password, tls };
+  const certificates: RedisTls | undefined = tls && readFields(tlsFields, tls, 'redis.tls');
+  const redis: RedisOptions = { places, mode, masterName, username, password, tls: certificates };
+  const plain = plainTls(tls, [url].flat());
+  if (plain !== undefined) throw new ShardnsError('ERR_SHARDNS_OPTION', `redis.tls: ${plain}`);
   const secrets = secret === undefined ? [] : [secret].flat().map(one => Buffer.from(one as string));
   return { ...settings, redis, secrets };
 }
 
-/** Checked when it is used: what it says is not for every message. */
-export const redisField = new Field<ByteLevelOptions>(value =>
-  typeof value === 'object' && value !== null && 'url' in value ? undefined : 'expected an object with url',
-);
+/** Checked when it is used. Not shown, as it may have a password. */
+export const redisField: Field<ByteLevelOptions> = new Field<ByteLevelOptions>(value =>
+  isOptionsObject(value) ? undefined : 'expected an object such as { url: "redis://127.0.0.1:6379" }',
+).secret();

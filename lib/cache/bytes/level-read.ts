@@ -11,7 +11,7 @@ export interface LevelRead<V> {
   readonly kind: number;
   /** Mark of the namespace. */
   readonly space: number;
-  /** Undefined: it cannot be read. Must not throw. */
+  /** Undefined: it cannot be read, or is what is to be loaded anew. Must not throw. */
   take(value: FoundValue): V | undefined;
   load(): V | Promise<V>;
   /** For those who wait, where the loader goes on. */
@@ -59,7 +59,7 @@ class ReadThrough<V> {
     this.#asking = true;
     const begun = level.read(key, kind, space, {
       found: value => this.#found(value),
-      absent: () => (level.settings.leaseMs > 0 && !this.#mine ? this.#takeTurn() : this.#fallBack()),
+      absent: () => this.#absent(),
       unread: () => this.#fallBack(),
     });
     if (!begun) this.#fallBack();
@@ -68,12 +68,16 @@ class ReadThrough<V> {
   #found(value: FoundValue): void {
     const taken = this.read.take(value);
     if (taken === undefined) {
-      this.#fallBack();
+      this.#absent();
       return;
     }
     this.#answered();
     if (this.#loading && this.#failure === undefined) this.read.early(taken);
     else this.resolve(taken);
+  }
+  #absent(): void {
+    if (this.read.level.settings.leaseMs > 0 && !this.#mine) this.#takeTurn();
+    else this.#fallBack();
   }
   #fallBack(): void {
     this.#answered();

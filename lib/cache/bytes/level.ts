@@ -23,6 +23,8 @@ import type { ByteLevelSettings } from './level-options.js';
 import { LevelTimes } from './level-times.js';
 
 const Flag = { kindMask: 7, written: 8 } as const;
+/** How long a log that is read anew is waited for. */
+const HEAR_MS = 2000;
 
 /** What others have changed, done here. None may throw. */
 export interface LevelOwner {
@@ -231,6 +233,14 @@ export class ByteLevel {
     const now = this.#latestNow();
     if (!this.#owes(now)) this.#times.everything(now);
     this.redis.writer.say(EVERYTHING);
+  }
+
+  /** Memory has got values of before: whatever the log says is done once more. Waited for as long as HEAR_MS. */
+  async hearAgain(): Promise<void> {
+    if (this.#closed) return;
+    this.alive.hold();
+    await this.redis.reader.again(HEAR_MS);
+    this.alive.release();
   }
 
   /** Whether all that was written and forgotten so far is in Redis, `ms` from now at the latest. */

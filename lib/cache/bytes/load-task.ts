@@ -12,6 +12,9 @@ import { LoadContext } from './load-context.js';
 import { FAILURE_FLAGS, failureOf, groupsOf, loadId, writeId } from './loads.js';
 import type { Space } from './space.js';
 
+/** Two values of which neither ends this much later than the other are the same one, whatever clocks say. */
+const SAME_MS = 50;
+
 export class LoadTask<V> implements FetchTask<V> {
   #key: ByteKey;
   #generation = 0;
@@ -19,6 +22,8 @@ export class LoadTask<V> implements FetchTask<V> {
   #judging = false;
   /** By the monotonic clock, when the loader was called. */
   #askedMs = 0;
+  /** What the value that is here has left: it is loaded anew ahead of its end, or has expired. */
+  #leftMs = -Infinity;
   /** In the second level, and not stored here yet. */
   #found: FoundValue | undefined;
   /** Other instances wait for what it loads: since when, and whether that is on its way to them. */
@@ -68,6 +73,7 @@ export class LoadTask<V> implements FetchTask<V> {
     const refresh = control[ByteControl.refresh] !== 0;
     const expiredMs = -remainingMs[0];
     const value = space.decode(this.#key, got);
+    if (value !== undefined) this.#leftMs = -expiredMs;
     return value === undefined ? undefined : { value, refresh, expiredMs };
   }
 
@@ -101,6 +107,8 @@ export class LoadTask<V> implements FetchTask<V> {
     });
   }
   #take(found: FoundValue): V | undefined {
+    // What is to be loaded anew is in the second level too.
+    if (found.ttlMs < this.#leftMs + SAME_MS) return undefined;
     const value = this.space.readable(found.octets);
     this.#found = value === undefined ? undefined : found;
     return value;
@@ -149,7 +157,8 @@ export class LoadTask<V> implements FetchTask<V> {
       space.putMarked(this.#key, found.octets, found, this.#generation);
       return;
     }
-    const given = context.ttlMs ?? (typeof options.ttlMs === 'function' ? options.ttlMs(value) : options.ttlMs);
+    const told = typeof options.ttlMs === 'function' ? options.ttlMs(value) : options.ttlMs;
+    const given = context.ttlMs === undefined ? told : context.ttlMs;
     const kept = { ttlMs: given, tags: context.tags ?? options.tags };
     const encoded = space.encode(value);
     const marks = space.put(this.#key, encoded, kept, this.#generation);

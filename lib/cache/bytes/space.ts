@@ -152,7 +152,7 @@ export class Space<V> {
     throw valueTooLong(encoded);
   }
   ttlOf(options: SetOptions | undefined): number {
-    const ttlMs = options?.ttlMs ?? this.ttlMs;
+    const { ttlMs = this.ttlMs } = options ?? NO_OPTIONS;
     if (ttlMs !== Infinity) checkTtl(ttlMs);
     return ttlMs;
   }
@@ -240,10 +240,14 @@ export class Space<V> {
       throw new ShardnsError('ERR_SHARDNS_TIMEOUT', text);
     }
   }
+  /** @throws {ShardnsError} ERR_SHARDNS_OPTION for a key that is too long */
+  checkLength(key: ByteKey): void {
+    if (octetsOf(key) + this.prefix.length > MAX_KEY_OCTETS) throw keyTooLong(key);
+  }
   #check(key: ByteKey, encoded: Uint8Array | string, options: SetOptions | undefined): void {
     if (options?.ttlMs !== undefined && options.ttlMs !== Infinity) checkTtl(options.ttlMs);
     if (options?.tags !== undefined) checkTags(options.tags);
-    if (octetsOf(key) + this.prefix.length > MAX_KEY_OCTETS) throw keyTooLong(key);
+    this.checkLength(key);
     if (octetsOf(encoded) > MAX_VALUE_OCTETS) throw valueTooLong(encoded);
   }
 }
@@ -260,3 +264,4 @@ function had(key: ByteKey, result: number): boolean {
   return result === 1;
 }
 const NO_ROOM = new Uint8Array(0);
+const NO_OPTIONS: SetOptions = {};

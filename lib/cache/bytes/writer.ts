@@ -294,11 +294,9 @@ export class Writer<V> implements StoreWriter {
     this.counts.dead++;
     this.#count(-1, -one.octets);
     this.forget(one.key);
-    try {
-      this.settings.onDead?.(this.#shown(one), error);
-    } catch {
-      // What the program does with it is its own.
-    }
+    // What the program does with it, at once or later, is its own.
+    const tell = async (): Promise<void> => this.settings.onDead?.(this.#shown(one), error);
+    void tell().catch(() => undefined);
     for (const { reject } of one.waiters) reject(error);
   }
 

@@ -9,7 +9,7 @@
 import { BackOff } from '../../base/back-off.js';
 import type { Clock, Timer } from '../../base/clock.js';
 import { EqualTimers } from '../../base/equal-timers.js';
-import { ShardnsError } from '../../base/errors.js';
+import { ShardnsError, show } from '../../base/errors.js';
 import type { Logger } from '../../base/log.js';
 import type { Random } from '../../base/random.js';
 import type { MakeRedisClient, RedisArgument, RedisClient, RedisReply } from './client.js';
@@ -63,7 +63,9 @@ export class RedisConnection {
   readonly #deadlines: EqualTimers;
   readonly #backOff: BackOff;
   readonly #watches: ConnectionWatch[] = [];
-  /** What it failed with last, told once in the log until it is connected again. */
+  /** What it failed with last. */
+  #error: string | undefined;
+  /** That was told in the log: once, until it is connected again. */
   #told = false;
 
   constructor(private readonly parts: ConnectionParts) {
@@ -79,6 +81,10 @@ export class RedisConnection {
     if (this.#client !== undefined) return 'connected';
     if (this.#connecting !== undefined) return 'connecting';
     return this.#begun ? 'waiting' : 'new';
+  }
+  /** Why it is not connected, for people; undefined while it is. */
+  get error(): string | undefined {
+    return this.isConnected ? undefined : this.#error;
   }
   get underWay(): number {
     return this.#underWay;
@@ -214,6 +220,7 @@ export class RedisConnection {
         this.#client = client;
         this.#lateInARow = 0;
         this.#told = false;
+        this.#error = undefined;
         this.#backOff.reset();
         this.stats.connected++;
         before?.destroy();
@@ -230,6 +237,7 @@ export class RedisConnection {
   }
 
   #tellOfFailure(error: unknown, message: string): void {
+    this.#error = reasonOf(error);
     if (this.#told || this.#closed) return;
     this.#told = true;
     this.parts.log.warn({ redis: this.parts.label, err: error }, message);
@@ -298,6 +306,11 @@ class Attempt {
   }
 }
 
+/** Of an address that means several hosts no message tells what each of them said. */
+function reasonOf(error: unknown): string {
+  const { message, code, name } = error as NodeJS.ErrnoException;
+  return message || code || name || show(error);
+}
 function late(label: string, ms: number): ShardnsError {
   return new ShardnsError('ERR_SHARDNS_TIMEOUT', `${label} has not answered in ${ms} ms`);
 }

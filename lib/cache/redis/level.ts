@@ -137,6 +137,10 @@ export class RedisLevel {
     const states = [...this.#breakers.values()].map(({ state }) => state);
     return states.includes('open') ? 'open' : states.includes('half-open') ? 'half-open' : 'closed';
   }
+  /** Why Redis, or its log, is not there; undefined while both are. */
+  get error(): string | undefined {
+    return this.#connection.error ?? this.#following.error ?? this.reader.error;
+  }
   /** How often any has opened. */
   get breakerOpened(): number {
     return [...this.#breakers.values()].reduce((sum, { opened }) => sum + opened, 0);

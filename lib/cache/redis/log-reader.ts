@@ -70,6 +70,11 @@ export class LogReader {
   #gapBefore: EntryId = BEFORE_ALL;
   /** Whether an entry was ever read: without one there is none that others may be missed behind. */
   #hasRead = false;
+  /** What this process has said itself is told as if it were another's, until the log is followed. */
+  #tellsOwn = false;
+  /** Why it is not followed, though Redis is there; undefined while it is. */
+  error: string | undefined;
+  readonly #whenFollowed: (() => void)[] = [];
   readonly #backOff: BackOff;
   /** Of this connection: what an earlier one says late is not listened to. */
   #turn = 0;
@@ -91,6 +96,28 @@ export class LogReader {
     this.#closed = true;
     this.#turn++;
     this.#timer?.cancel();
+    this.#endWaits();
+  }
+
+  /**
+   * What is kept here may be older now than what was read: all is read once more, as at the start. Where it cannot be read
+   * now, it is when it can be.
+   * @returns when it was, or `ms` from now. Never rejects.
+   */
+  again(ms: number): Promise<void> {
+    if (this.#closed) return Promise.resolve();
+    this.#last = undefined;
+    this.#hasRead = false;
+    this.#tellsOwn = true;
+    // Also ends the read that waits on it.
+    this.parts.connection.drop('the log of invalidations is read anew');
+    return new Promise(resolve => {
+      const timer = this.parts.clock.after(ms, resolve);
+      this.#whenFollowed.push(() => {
+        timer.cancel();
+        resolve();
+      });
+    });
   }
 
   #begin(): void {
@@ -107,8 +134,16 @@ export class LogReader {
   #tell(follows: boolean): void {
     if (this.#follows === follows || this.#closed) return;
     this.#follows = follows;
-    if (follows) this.#backOff.reset();
+    if (follows) {
+      this.#backOff.reset();
+      this.error = undefined;
+      this.#tellsOwn = false;
+    }
     this.parts.follower.following(follows);
+    if (follows) this.#endWaits();
+  }
+  #endWaits(): void {
+    for (const ended of this.#whenFollowed.splice(0)) ended();
   }
 
   /** Never rejects. */
@@ -128,6 +163,7 @@ export class LogReader {
     } catch (error) {
       if (turn !== this.#turn) return;
       this.stats.failures++;
+      this.error = (error as Error).message;
       this.#tell(false);
       this.parts.log.warn({ err: error, stream: this.parts.key }, 'the log of invalidations cannot be read');
       // Whatever it was, what is under way on the connection is not known to be over.
@@ -231,11 +267,19 @@ export class LogReader {
     const { sealer, key, follower } = this.parts;
     const frame = value === undefined ? 'short' : sealer.open(Buffer.from(key), value);
     if (typeof frame === 'string' || frame.kind !== FrameKind.invalidations) {
-      this.stats.refused++;
+      // Told once: whoever has another secret says all that he says by it.
+      if (this.stats.refused++ === 0) {
+        const reason = typeof frame === 'string' ? frame : 'kind';
+        this.parts.log.warn(
+          { stream: key, reason },
+          'what is said in the log of invalidations is not believed: is the secret the same everywhere?',
+        );
+      }
       return;
     }
-    const own = frame.writer === sealer.writer;
-    if (own) this.stats.own++;
+    const isOwn = frame.writer === sealer.writer;
+    if (isOwn) this.stats.own++;
+    const own = isOwn && !this.#tellsOwn;
     for (const item of itemsOf(frame.body)) {
       this.stats.items++;
       follower.invalidated(item, id.ms, own);

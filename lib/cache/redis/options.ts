@@ -23,6 +23,12 @@ export interface RedisTls {
   readonly servername?: string;
 }
 
+/** What is wrong with certificates, where there are some: without `rediss://` they would have no use, and nobody would know. */
+export function plainTls(tls: object | undefined, urls: readonly string[]): string | undefined {
+  if (tls === undefined || urls.some(url => /^rediss:/i.test(url))) return undefined;
+  return 'expected none beside redis://, which is without TLS: that is rediss://';
+}
+
 /** For the log: where it is, and no more. */
 export function labelOf({ places, mode, masterName }: RedisOptions): string {
   const [first] = places;

@@ -178,9 +178,9 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
         const from = tracked?.endpoint;
         const next = from && another(service, [...tracked!.tried, from]);
         if (next?.state === 'up') {
-          from!.done('abandoned');
+          from!.notAsked();
           tracked!.moveTo(next);
-        } else next?.done('abandoned');
+        } else next?.notAsked();
         if (tracked === undefined) continue;
         inContextOf(request, () => super.addRequest(request, placedAt({ ...tracked.given }, tracked.endpoint)));
       }

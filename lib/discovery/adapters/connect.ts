@@ -105,6 +105,8 @@ export function connectEndpoint(
   };
   const good = (): void => {
     over();
+    // Whoever gets it may not listen yet when the other end breaks it, and that must not end the program.
+    socket.on('error', () => {});
     if (settings.prefer === 'fastest') endpoint.tryFirst(socket.remoteFamily === 'IPv6' ? 6 : 4);
     if (resume !== undefined) {
       socket.on('session', (ticket: Buffer) => resume.sessions.set(endpoint, trust, ticket));
@@ -164,7 +166,7 @@ export function connectInTurn(
         else {
           socket.on('error', () => {});
           socket.destroy();
-          endpoint.done('abandoned');
+          endpoint.notAsked();
         }
         return;
       }
@@ -183,7 +185,7 @@ export function connectInTurn(
         const timer = retries.later(delay, () => attempt(next));
         giveUp = () => {
           timer.cancel();
-          next.done('abandoned');
+          next.notAsked();
         };
       }
     });

@@ -190,7 +190,7 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions, t
     try {
       sender.send(options, endpoint, handlerFor(handler, { sender, options, endpoint, beganMs }));
     } catch (error) {
-      endpoint.done('abandoned');
+      endpoint.notAsked();
       throw error;
     }
     // Never false: that would have callers wait for `drain` of one of many agents.

@@ -58,6 +58,8 @@ function isOfTheCaller(error: Error & { code?: unknown }, { body }: DispatchOpti
 interface CalledOff {
   readonly reason: unknown;
 }
+/** By `AbortSignal.timeout`: nobody has lost interest, but it has taken longer than it may. */
+const isTimeout = (reason: unknown): boolean => reason instanceof Error && reason.name === 'TimeoutError';
 
 abstract class Passing {
   /** Something of it may have gone to the endpoint of this try. */
@@ -101,8 +103,14 @@ abstract class Passing {
   /** @returns whether it goes on at another endpoint; otherwise the error is the caller's */
   protected goesOn(error: Error): boolean {
     const { sender, options } = this.begun;
-    if (this.calledOff !== undefined || isCalledOff(error) || isOfTheCaller(error, options)) {
+    const stopped = this.calledOff;
+    if (isOfTheCaller(error, options)) {
       this.#end('abandoned');
+      return false;
+    }
+    if (stopped !== undefined || isCalledOff(error)) {
+      const isSilent = this.#sent && this.#status === 0 && isTimeout(stopped === undefined ? error : stopped.reason);
+      this.#end(isSilent ? 'failed' : 'abandoned');
       return false;
     }
     if (this.#status > 0) {
@@ -133,7 +141,8 @@ abstract class Passing {
         if (calledOff !== undefined) throw asError(calledOff.reason);
         sender.send(options, next, this as unknown as AnyHandler);
       } catch (thrown) {
-        this.#end('abandoned');
+        next.notAsked();
+        this.#isOver = true;
         this.fail(thrown as Error);
       }
     };

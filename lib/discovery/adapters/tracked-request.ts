@@ -36,6 +36,9 @@ function onError(this: ClientRequest): void {
 function onClose(this: ClientRequest): void {
   trackedOf(this)!.end();
 }
+function onTimeout(this: ClientRequest): void {
+  trackedOf(this)!.timedOut();
+}
 
 /**
  * It listens to `close`, and looks on at errors: a listener of `response`, `error` or `upgrade` would change what Node does for
@@ -48,6 +51,8 @@ export class TrackedRequest {
   #isOver = false;
   /** The other end has broken it, or the way to it: with a caller who gives up, the request is destroyed before its error. */
   #isBroken = false;
+  /** It has said nothing for as long as the caller waits for it. */
+  #isSilent = false;
   #canBeCalledOff = false;
   readonly beganMs: number;
   #stop: (() => void) | undefined;
@@ -67,6 +72,7 @@ export class TrackedRequest {
     (request as Tracked)[TRACKED] = this;
     request.on(errorMonitor, onError);
     request.on('close', onClose);
+    request.on('timeout', onTimeout);
   }
   get #inside(): RequestInside {
     return this.request as unknown as RequestInside;
@@ -134,9 +140,14 @@ export class TrackedRequest {
     if (!this.request.destroyed) this.#isBroken = true;
   }
 
+  /** Of its own time-out, or its agent's. While it waits for a connection that is not its endpoint's silence. */
+  timedOut(): void {
+    if (this.request.socket) this.#isSilent = true;
+  }
+
   get #outcome(): RequestOutcome {
     const { res } = this.#inside;
-    if (res === undefined || res === null) return this.#isBroken ? 'failed' : 'abandoned';
+    if (res === undefined || res === null) return this.#isBroken || this.#isSilent ? 'failed' : 'abandoned';
     if (!res.complete) return this.#isBroken || res.errored ? 'failed' : 'abandoned';
     const from = this.holder.service.settings.health?.failingStatus ?? 0;
     return from > 0 && (res.statusCode ?? 0) >= from ? 'failed' : 'ok';

@@ -16,13 +16,13 @@ export class RoundRobinPicker implements Picker {
     this.#endpoints = order.map(([, i]) => endpoints[i]);
     this.#weights = Float64Array.from(order, ([, i]) => weights[i]);
     this.#sum = weights.reduce((total, weight) => total + weight, 0);
-    this.#current = Float64Array.from(this.#endpoints, one => before?.currentOf(one) ?? 0);
+    const turns = before?.turns();
+    this.#current = Float64Array.from(this.#endpoints, one => turns?.get(one) ?? 0);
   }
 
-  /** How far somebody was in its turn. */
-  currentOf(endpoint: Endpoint): number | undefined {
-    const at = this.#endpoints.indexOf(endpoint);
-    return at < 0 ? undefined : this.#current[at];
+  /** How far everybody is in its turn. */
+  turns(): Map<Endpoint, number> {
+    return new Map(this.#endpoints.map((one, i) => [one, this.#current[i]]));
   }
 
   pick(): Endpoint {

@@ -56,7 +56,7 @@ type Read = Targets | Exclude<Finding, { kind: 'set' }>;
 const isTargets = (read: Read): read is Targets => !('kind' in read);
 
 export class Gatherer {
-  /** The kind that had endpoints last: it is asked for first. */
+  /** The kind that had endpoints last. */
   #last: RecordKind | undefined;
   readonly #earlier = new Earlier();
   /** For what is said of single targets and instances. */
@@ -77,21 +77,16 @@ export class Gatherer {
    */
   async gather(name = this.options.name): Promise<Finding> {
     const { kinds } = this.options;
-    const last = this.#last;
-    const order = last === undefined ? kinds : [last, ...kinds.filter(kind => kind !== last)];
     let missing: Missing | undefined;
     let failure: unknown;
     this.#earlier.begin();
     this.#patient.begin();
-    for (const kind of order) {
+    for (const kind of kinds) {
       let read: Read;
       try {
         read = await this.#read(kind, name);
       } catch (error) {
-        // Servers and middle boxes that do not know these types must not hide the addresses behind them. But whoever holds
-        // an answer back must not choose by that where all has to be proven (RFC 9460 section 3.1), or where one was there.
-        const isOptional = kind === 'https' && kinds.length > 1 && !this.options.provenOnly && last !== 'https';
-        if (!isOptional || !(error instanceof QueryFailure)) throw error;
+        if (!this.#mayDoWithout(kind) || !(error instanceof QueryFailure)) throw error;
         failure = error;
         continue;
       }
@@ -106,6 +101,18 @@ export class Gatherer {
     }
     if (missing === undefined) throw failure;
     return missing;
+  }
+
+  /**
+   * Whether the next kind is asked for where nobody can tell of this one. Servers and middle boxes that do not know HTTPS
+   * records must not hide the addresses behind them, and that there are none holds as it was told before. But whoever holds an
+   * answer back must not choose by that where all has to be proven (RFC 9460 section 3.1), or where one was there.
+   */
+  #mayDoWithout(kind: RecordKind): boolean {
+    const { kinds, provenOnly } = this.options;
+    const last = this.#last;
+    if (provenOnly || kind === kinds.at(-1) || kind === last) return false;
+    return kind === 'https' || last !== undefined;
   }
 
   /** What was told is too long ago to hold. */

@@ -1,7 +1,7 @@
 // Addresses of many hosts at a time: those that came along, and those that have to be asked for; of a family that nobody can
 // tell of now, those that were told before.
 //
-// Bounds: 64 questions of one service at a time, of the client's 512, beside those that nobody waits for any more
+// Bounds: 64 questions of one service at a time, of the client's 512, beside the 384 that nobody waits for any more
 // (patience.ts), two of a host; MAX_ADDRESSES of a host.
 import { Type } from '../../wire/iana.js';
 import { encodeName, equalNames, nameToText } from '../../wire/name.js';

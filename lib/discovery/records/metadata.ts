@@ -1,7 +1,7 @@
 // Metadata in TXT records: `key=value` strings (RFC 6763 section 6), which is also how Consul tells a node's metadata, whose
 // keys it marks with `rfc1035-`.
 //
-// Bounds: 64 keys and 4,096 octets of an endpoint; what is beyond is left out.
+// Bounds: 64 keys of an endpoint, and 4,096 octets that are looked at; what is beyond is left out.
 import type { ResourceRecord } from '../../wire/message.js';
 
 const MAX_KEYS = 64;
@@ -20,6 +20,9 @@ export function readMetadata(records: readonly ResourceRecord[]): Metadata {
   let octets = 0;
   for (const { data } of records) {
     for (let at = 0; at < data.length; at += 1 + data[at]) {
+      // Counted whatever is in them: a response has room for 65,535 that say nothing.
+      octets += 1 + data[at];
+      if (octets > MAX_OCTETS) return Object.freeze(found);
       const text = Buffer.from(data.subarray(at + 1, at + 1 + data[at])).toString('utf8');
       const equals = text.indexOf('=');
       // Section 6.4: a string that begins with "=" is passed over.
@@ -27,8 +30,7 @@ export function readMetadata(records: readonly ResourceRecord[]): Metadata {
       let key = (equals < 0 ? text : text.slice(0, equals)).toLowerCase();
       if (key.startsWith(CONSUL_PREFIX) && key.length > CONSUL_PREFIX.length) key = key.slice(CONSUL_PREFIX.length);
       if (key in found) continue;
-      octets += data[at];
-      if (++keys > MAX_KEYS || octets > MAX_OCTETS) return Object.freeze(found);
+      if (++keys > MAX_KEYS) return Object.freeze(found);
       found[key] = equals < 0 ? '' : text.slice(equals + 1);
     }
   }

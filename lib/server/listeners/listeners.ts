@@ -21,6 +21,15 @@ import { WAYS } from './ways.js';
 /** Port 0: how often another port is drawn where somebody has it for TCP already. */
 const DRAWS = 8;
 
+/** Listeners whose place others have taken. */
+export interface LeftListeners {
+  /** Nothing comes in any more, and what came is answered. */
+  isQuiet(): boolean;
+  /** No connection is left, either. */
+  isEmpty(): boolean;
+  close(): void;
+}
+
 export class Listeners {
   readonly tcpConnections: TcpConnections;
   readonly https: HttpsStats = newHttpsStats();
@@ -33,6 +42,8 @@ export class Listeners {
   #opened: Listener[] = [];
   /** Whose place `#all` has taken: they answer what they have. */
   #left: readonly Listener[] = [];
+  /** Of these, those that receive until `start`. */
+  #leaving: readonly Listener[] = [];
   #opening = 0;
 
   constructor(parts: Omit<ListenerParts, 'connections' | 'https' | 'proxies' | 'forwarded'>, settings: ServerSettings) {
@@ -64,14 +75,6 @@ export class Listeners {
   /** Nothing comes in any more, and what came is answered. */
   get quiet(): boolean {
     return isQuiet([...this.#all, ...this.#left]);
-  }
-  /** The same of those whose place others have taken. */
-  get leftQuiet(): boolean {
-    return isQuiet(this.#left);
-  }
-  /** These have no connection any more, either. */
-  get leftEmpty(): boolean {
-    return this.#left.every(one => (one.size ?? 0) === 0);
   }
   /** Of Node's sockets; the plane has its own. */
   udpStats(): { sent: number; sendFailed: number; dropped: number } {
@@ -126,7 +129,9 @@ export class Listeners {
       const opening = ++this.#opening;
       try {
         await this.#tryOpen(settings, endpoints, opening);
-        this.#left = [...this.#left, ...this.#all.filter(one => !this.#opened.includes(one))];
+        const leaving = this.#all.filter(one => !this.#opened.includes(one));
+        this.#leaving = [...this.#leaving, ...leaving];
+        this.#left = [...this.#left, ...leaving];
         this.#all = this.#opened;
         this.#opened = [];
         return;
@@ -148,17 +153,30 @@ export class Listeners {
     }
   }
 
-  /** From here on the plane answers, and those whose place it has taken receive nothing more. */
-  start(): void {
+  /**
+   * From here on the plane answers, and those whose place it has taken receive nothing more.
+   * @returns these, to be closed when they have answered what they have: others may follow them meanwhile
+   */
+  start(): LeftListeners {
     const { plane } = this;
     plane?.start();
+    const leaving = this.#leaving;
     doAll(
       'listeners were replaced',
-      this.#left.map(one => () => {
+      leaving.map(one => () => {
         if (one instanceof PlaneListener && plane !== undefined) one.plane?.yieldTo(plane);
         else one.stop();
       }),
     );
+    this.#leaving = [];
+    return {
+      isQuiet: () => isQuiet(leaving),
+      isEmpty: () => leaving.every(one => (one.size ?? 0) === 0),
+      close: () => {
+        this.#left = this.#left.filter(one => !leaving.includes(one));
+        closeAll(leaving);
+      },
+    };
   }
 
   /** Takes no new queries; those that came may be answered. */
@@ -173,14 +191,8 @@ export class Listeners {
     this.#opening++;
     const all = [...this.#opened, ...this.#left, ...this.#all];
     this.#opened = [];
-    this.#left = this.#all = [];
+    this.#left = this.#leaving = this.#all = [];
     closeAll(all);
-  }
-  /** Those whose place others have taken. */
-  closeLeft(): void {
-    const left = this.#left;
-    this.#left = [];
-    closeAll(left);
   }
   #closeOpened(): void {
     const opened = this.#opened.filter(one => !this.#all.includes(one));

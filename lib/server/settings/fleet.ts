@@ -4,7 +4,7 @@ import { ShardnsError } from '../../base/errors.js';
 import { count, pathOption } from '../../base/options.js';
 import { readRegularFile } from '../../base/regular-file.js';
 import { parseRedisUrl, SENTINEL_PORT } from '../../cache/redis/address.js';
-import type { RedisOptions } from '../../cache/redis/options.js';
+import { plainTls, type RedisOptions } from '../../cache/redis/options.js';
 import { MIN_SECRET_OCTETS, Secrets } from '../../cache/redis/secrets.js';
 import { type Rows, section } from './row.js';
 import { parsed, seconds } from './types.js';
@@ -87,7 +87,7 @@ const secondLevel = section({
   secretFiles: {
     schema: z.array(pathOption).max(2).default([]),
     change: 'restart',
-    why: `Files with a secret that all instances have, of at least ${MIN_SECRET_OCTETS} octets: answers are sealed with it, and of others only those are believed that are. Newest first: the second one is still believed while secrets change. Without any, whoever can write to the Redis can answer.`,
+    why: `Files with a secret that all instances have, of at least ${MIN_SECRET_OCTETS} octets: answers are sealed with it, and of others only those are believed that are. Two while secrets change: the first one seals, both are believed. Without any, whoever can write to the Redis can answer.`,
   },
   encrypt: {
     schema: z.boolean().default(false),
@@ -162,13 +162,15 @@ export function wrongPlace(settings: {
     [secondLevel, ['secondLevel']],
     ...secondLevel.regions.map((one, i): [Place, (string | number)[]] => [one, ['secondLevel', 'regions', i]]),
   ];
-  for (const [{ redis, mode, masterName }, path] of places) {
+  for (const [{ redis, mode, masterName, tls }, path] of places) {
     if (mode === 'standalone' && redis.length > 1) {
       return { path: [...path, 'redis'], message: 'expected one, or `mode` to say what several are' };
     }
     if ((mode === 'sentinel') !== (masterName !== undefined)) {
       return { path: [...path, 'masterName'], message: 'expected a name with `mode: sentinel`, and only then' };
     }
+    const plain = plainTls(tls, redis);
+    if (plain !== undefined) return { path: [...path, 'tls'], message: plain };
   }
   return undefined;
 }

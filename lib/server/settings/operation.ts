@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { parseSocketAddress } from '../../base/address.js';
 import { scopeOf } from '../../base/address-scope.js';
-import { pathOption } from '../../base/options.js';
+import { count, pathOption } from '../../base/options.js';
 import { type Rows, section } from './row.js';
 import { domainName, listenAddress } from './types.js';
 
@@ -100,7 +100,7 @@ export const operationRows = {
       })
       .optional(),
     change: 'live',
-    why: 'An address for Prometheus, `/healthz` and `/trace`, or these; nothing is served without it.',
+    why: 'An address for Prometheus, `/healthz`, `/readyz` and `/trace`, or these; nothing is served without it.',
   },
   control: {
     schema: z.union([pathOption, z.literal(false)]).optional(),
@@ -111,6 +111,11 @@ export const operationRows = {
     schema: api.optional(),
     change: 'live',
     why: 'The control API over HTTP, and the dashboard in a browser; the unix socket (`control`) serves the API without it.',
+  },
+  lameduckSeconds: {
+    schema: count(0, 3600).default(0),
+    change: 'live',
+    why: 'How long it answers on as before once it is told to end (SIGTERM, `drain()`), while `/readyz` says 503: so long those need who lead clients to it, such as the Services of Kubernetes, until nobody comes any more. It drains then.',
   },
   log: { schema: log.prefault({}), change: 'live', why: 'The log.' },
 } as const satisfies Rows;

@@ -30,6 +30,7 @@ import { applyUpdate, isSigned } from '../update/apply-update.js';
 import type { Zone } from '../zone.js';
 import { Replays } from '../update/replays.js';
 import { readUpdate } from '../update/update-message.js';
+import { Refusals } from './refusals.js';
 import { bareReply, mostOctets, sealed, type Signing } from './replies.js';
 
 const TRANSFERS = 64;
@@ -97,12 +98,15 @@ export class AuthorityRequests {
   };
   readonly #places = new TransferPlaces(TRANSFERS, TRANSFERS_OF_CLIENT);
   readonly #replays = new Replays();
+  readonly #refusals: Refusals;
   /** Updates of a zone follow one another. */
   readonly #updating = new WeakMap<ZoneLink, { last: Promise<unknown>; waiting: number }>();
   readonly #sources = new Set<MessageSource>();
   #isClosed = false;
 
-  constructor(private readonly parts: RequestParts) {}
+  constructor(private readonly parts: RequestParts) {
+    this.#refusals = new Refusals(parts.log, parts.clock);
+  }
 
   /** Transfers that are being sent. */
   get sending(): number {
@@ -149,6 +153,7 @@ export class AuthorityRequests {
     const pads = isEncrypted && findOption(message, OptionCode.padding) !== undefined;
     if (verdict.status === 'bad') {
       this.stats.tsig[tsigErrorName(verdict.error) as keyof RequestStats['tsig']]++;
+      this.#refusals.saySignature(access, verdict);
       return reply(answerBadRequest(bareReply(message, Rcode.NOTAUTH), verdict, clock.wallSeconds()));
     }
     if (verdict.status === 'unsigned') {
@@ -204,6 +209,7 @@ export class AuthorityRequests {
     const source = link?.source;
     if (source === undefined || !source.mayNotify(access)) {
       stats.notifications.refused++;
+      if (source !== undefined) this.#refusals.say('a notification', access, link!.name);
       return this.#say(request, source === undefined ? Rcode.NOTAUTH : Rcode.REFUSED);
     }
     stats.notifications.taken++;
@@ -215,15 +221,16 @@ export class AuthorityRequests {
   #transfer(request: Request, type: number, end: number): void {
     const { message, asker, access } = request;
     const { transfers } = this.stats;
-    const refuse = (rcode: number): void => {
+    const refuse = (rcode: number, zone?: string): void => {
       transfers.refused++;
+      if (zone !== undefined) this.#refusals.say('a transfer', access, zone);
       this.#say(request, rcode);
     };
     if (asker.protocol === 'udp' && type === Type.AXFR) return refuse(Rcode.FORMERR);
     const apex = foldName(message, HEADER_SIZE, end - 4);
     const link = word(message, end - 2) === Class.IN ? this.parts.link(apex) : undefined;
     if (link === undefined) return refuse(Rcode.NOTAUTH);
-    if (asker.protocol === 'https' || !isAllowed(link.allowTransfer, access)) return refuse(Rcode.REFUSED);
+    if (asker.protocol === 'https' || !isAllowed(link.allowTransfer, access)) return refuse(Rcode.REFUSED, link.name);
     const { zone } = link;
     if (zone === undefined) return refuse(Rcode.SERVFAIL);
     let theirs: number | undefined;
@@ -319,8 +326,9 @@ export class AuthorityRequests {
   #update(request: Request): void {
     const { message, signing } = request;
     const { updates } = this.stats;
-    const refuse = (rcode: number): void => {
+    const refuse = (rcode: number, zone?: string): void => {
       updates.refused++;
+      if (zone !== undefined) this.#refusals.say('an update', request.access, zone);
       this.#say(request, rcode);
     };
     const update = readUpdate(message);
@@ -328,7 +336,9 @@ export class AuthorityRequests {
     const link = this.parts.link(update.apex);
     if (link === undefined) return refuse(Rcode.NOTAUTH);
     // Whoever has no key may change nothing, whatever its address: that can be made up.
-    if (signing === undefined || !link.takesUpdates) return refuse(Rcode.REFUSED);
+    // Some systems try by themselves with whatever zone they are in: of one that takes none that is no news.
+    if (signing === undefined && !link.takesUpdates) return refuse(Rcode.REFUSED);
+    if (signing === undefined || !link.takesUpdates) return refuse(Rcode.REFUSED, link.name);
     const { clock } = this.parts;
     const now = clock.wallSeconds();
     const reply = this.#replays.take(signing.tsig, now, () => this.#runUpdate(request, link));
@@ -342,6 +352,7 @@ export class AuthorityRequests {
     const { updates } = this.stats;
     const said = (rcode: number): Uint8Array | undefined => {
       if (rcode !== Rcode.NOERROR) updates.refused++;
+      if (rcode === Rcode.REFUSED) this.#refusals.say('an update', request.access, link.name);
       return this.#sealed(request, bareReply(request.message, rcode));
     };
     if (queue.waiting >= UPDATES_WAITING) return said(Rcode.SERVFAIL);

@@ -4,6 +4,7 @@
 // Bounds: `versions` differences and `octets` of them; the oldest go first. A difference that has more than `octets` alone
 // empties it: the whole zone is no more then.
 import { type Difference, fromSerial, octetsOf, toSerial } from './difference.js';
+import { isNewer } from '../serial.js';
 import { encodeDifference } from './record-octets.js';
 
 export interface JournalLimits {
@@ -26,6 +27,7 @@ export const entryOf = (difference: Difference): JournalEntry => ({
 export class Journal {
   #entries: JournalEntry[] = [];
   #octets = 0;
+  #doubtful: number | undefined;
 
   constructor(public limits: JournalLimits) {}
 
@@ -67,9 +69,19 @@ export class Journal {
     this.#octets = 0;
   }
 
+  /**
+   * Up to this serial two versions have had the same one: the serial stayed as the zone changed, or went back. Whoever has
+   * one of them may have the other, to which no difference fits, and is sent the whole zone.
+   */
+  doubt(serial: number): void {
+    this.clear();
+    if (this.#doubtful === undefined || isNewer(serial, this.#doubtful)) this.#doubtful = serial;
+  }
+
   /** All entries from that version on; undefined where it is not among them. Empty for the last one itself. */
   since(serial: number): JournalEntry[] | undefined {
     if (serial === this.last) return [];
+    if (this.#doubtful !== undefined && !isNewer(serial, this.#doubtful)) return undefined;
     const first = this.#entries.findIndex(one => one.from === serial);
     return first < 0 ? undefined : this.#entries.slice(first);
   }

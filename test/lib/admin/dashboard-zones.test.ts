@@ -39,6 +39,7 @@ test('what is not as it should be says so', () => {
         { name: 'a', ...file, problem: 'a.zone:3' },
         { name: 'b', ...file, serial: undefined, loadedSeconds: undefined, problem: 'gone' },
         { name: 'c', ...file, views: ['office'] },
+        { name: 'f', ...file, doubt: 'its serial has not changed' },
       ],
       transfers: [
         { name: 'c.', primaries: [] },
@@ -54,8 +55,9 @@ test('what is not as it should be says so', () => {
     ['c', 'served', undefined],
     ['d', 'expired', 'silent'],
     ['e', 'not there yet', undefined],
+    ['f', 'served', 'its serial has not changed'],
   ]);
   // A clock that goes behind the server's shows no negative ages.
-  expect(rows.map(one => one.age)).toEqual([0, undefined, 0, 5, undefined]);
+  expect(rows.map(one => one.age)).toEqual([0, undefined, 0, 5, undefined, 0]);
   expect(rows[2]).toMatchObject({ from: '/z/a for office', isLinked: false });
 });

@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { countSuspendedTime, systemClock } from '../../../lib/base/clock.js';
 import { binding } from '../../../lib/native/binding.js';
 
@@ -23,5 +23,29 @@ test('the native clock never goes back', () => {
     const now = clockMs();
     expect(now).toBeGreaterThanOrEqual(last);
     last = now;
+  }
+});
+
+test('a timer of more than 24 days waits for as long, which setTimeout takes for a millisecond', () => {
+  vi.useFakeTimers();
+  try {
+    const day = 86_400_000;
+    const ran: string[] = [];
+    systemClock.after(60 * day, () => ran.push('sixty days'));
+    systemClock.after(2 ** 31, () => ran.push('24 days'));
+    const cancelled = systemClock.after(40 * day, () => ran.push('cancelled'));
+    systemClock.after(Infinity, () => ran.push('never'));
+    vi.advanceTimersByTime(2 ** 31 - 1);
+    expect(ran).toEqual([]);
+    vi.advanceTimersByTime(1);
+    expect(ran).toEqual(['24 days']);
+    vi.advanceTimersByTime(30 * day - 2 ** 31);
+    cancelled.cancel();
+    vi.advanceTimersByTime(30 * day - 1);
+    expect(ran).toEqual(['24 days']);
+    vi.advanceTimersByTime(1);
+    expect(ran).toEqual(['24 days', 'sixty days']);
+  } finally {
+    vi.useRealTimers();
   }
 });

@@ -1,9 +1,13 @@
 // Byte caches of a fleet over one Redis: what they share, what they tell each other, and what they never believe.
-import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import { ByteCache, type ByteCacheOptions, type ByteLevelOptions } from '../../../lib/index.js';
 import { Pending } from '../../support/byte-cache.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { FakeRedis } from '../../support/fake-redis.js';
+import { until } from '../../support/until.js';
 
 let clock: FakeClock;
 let redis: FakeRedis;
@@ -62,6 +66,25 @@ describe('a value', () => {
     expect(other.has('k')).toBe(false); // its tags came with it
     await pass(10_000);
     expect(await other.fetch('k', () => 'anew')).toBe('anew');
+  });
+
+  test.each([0, 1000])('that is to be loaded ahead of its end is loaded by one of them (leaseMs %i)', async leaseMs => {
+    const own = { refreshAhead: 0.5, ttlMs: 10_000 };
+    const [one, other] = await fleet({ leaseMs }, own);
+    const load = vi.fn(async () => `value ${load.mock.calls.length}`);
+    await Promise.all([one.fetch('k', load), pass(100)]);
+    await Promise.all([other.fetch('k', none), pass(100)]);
+    for (const cache of [one, other]) for (let hits = 0; hits < 3; hits++) await cache.fetch('k', none);
+    await pass(6000);
+    expect(await one.fetch('k', load)).toBe('value 1'); // and the next one meanwhile
+    await pass(100);
+    expect(load).toHaveBeenCalledTimes(2);
+    expect([await one.fetch('k', none), one.ttl('k')! > 9000]).toEqual(['value 2', true]);
+    // Others have been told of none of it, and find it where they look for a newer one.
+    expect(await other.fetch('k', none)).toBe('value 1');
+    await pass(100);
+    expect([other.get('k'), other.ttl('k')! > 9000]).toEqual(['value 2', true]);
+    expect(load).toHaveBeenCalledTimes(2);
   });
 
   test('is found by read and readMany, one command for all', async () => {
@@ -473,6 +496,46 @@ describe('instances that take turns', () => {
   });
 });
 
+test('a snapshot brings back nothing that the fleet has changed or forgotten since', async () => {
+  const [one, other] = await fleet();
+  const keys = ['kept', 'written', 'deleted', 'tagged', 'own'];
+  for (const key of keys) await one.fetch(key, () => 'old', { tags: key === 'tagged' ? ['t'] : [] });
+  await arrived();
+  const folder = mkdtempSync(join(tmpdir(), 'shardns-level-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'snapshot');
+  await one.save(path);
+  await pass(1000);
+  const third = instance();
+  await arrived();
+  other.set('written', 'new');
+  other.delete('deleted');
+  other.invalidate({ tag: 't' });
+  third.delete('own');
+  await arrived();
+  const loading = third.load(path);
+  // Read off the main thread, in its own time.
+  await until(() => third.has('kept'), 'the snapshot');
+  await pass(200);
+  expect((await loading).entries).toBe(5);
+  expect(third.stats().level!.follows).toBe(true);
+  expect(third.getMany(keys)).toEqual(['old', undefined, undefined, undefined, undefined]);
+  expect(await third.fetch('written', none)).toBe('new');
+  expect(await third.fetch('kept', none)).toBe('old');
+  // While Redis is away it is loaded all the same, and what the log says is done when that is back.
+  redis.down = true;
+  redis.cut();
+  await pass(10);
+  const alone = third.load(path);
+  await until(() => third.has('deleted'), 'the snapshot again');
+  await pass(2000);
+  await alone;
+  expect(third.stats().level).toMatchObject({ connected: false, error: 'connect ECONNREFUSED' });
+  redis.down = false;
+  await pass(10_000);
+  expect(third.has('deleted')).toBe(false);
+});
+
 test('what another fleet, or nobody with the secret, has written is not believed', async () => {
   const [one] = await fleet();
   const foreign = instance({ secret: 'another secret of many octets...' });
@@ -504,22 +567,40 @@ test('end() writes what waits, and says nothing to anybody afterwards', async ()
 });
 
 test.each<[object, string]>([
-  [{}, 'redis: expected an object with url'],
+  [{}, 'redis.url: expected "redis://host:port" or "rediss://host:port" (TLS), or up to 64 of them, got undefined'],
   [{ url: 'http://x' }, 'redis.url: expected "redis://host:port" or "rediss://host:port" (TLS), got "http://x"'],
-  [{ url: 5 }, 'url: expected "redis://host:port"'],
+  [{ url: 5 }, 'redis.url: expected "redis://host:port"'],
   [{ url: ['redis://a', 'redis://b'] }, 'redis.url: expected one, or mode: "cluster" or "sentinel", got 2'],
   [{ url: 'redis://a', mode: 'sentinel' }, 'redis.masterName: expected what the Sentinels call the master'],
   [{ url: 'redis://a', secret: 'short' }, 'redis.secret: expected 16 octets or more'],
   [{ url: 'redis://a', encrypt: true }, 'redis.encrypt: needs a secret'],
-  [{ url: 'redis://a', namespace: 'a b' }, 'namespace: expected 1 to 64 of letters, digits'],
-  [{ url: 'redis://a', ttl: 5 }, 'ttl: is not an option'],
+  [{ url: 'redis://a', namespace: 'a b' }, 'redis.namespace: expected 1 to 64 of letters, digits'],
+  [{ url: 'redis://a', ttl: 5 }, 'redis.ttl: is not an option'],
+  [{ url: 'rediss://a', tls: { cert: 'PEM' } }, 'redis.tls.cert: is not an option'],
+  [{ url: 'rediss://a', tls: { ca: 5 } }, 'redis.tls.ca: expected text, got 5'],
+  [{ url: 'rediss://a', tls: true }, 'redis.tls: expected an object with ca, certificate, key, servername'],
+  [{ url: 'redis://a', tls: { ca: 'PEM' } }, 'redis.tls: expected none beside redis://, which is without TLS'],
 ])('%j is refused with the reason', (options, expected) => {
   expect(() => ByteCache.create({ memory: '1MiB', redis: options as never })).toThrow(expected);
 });
 
 test('neither secret nor password is in a message', () => {
   const options = { url: 'http://user:pass-word@x', secret: 'my-secret', password: 5 };
-  for (const redis of [options, { ...options, secret: undefined }, { url: 'redis://user:pass-word@x/y' }]) {
+  const wrong: unknown[] = [
+    options,
+    { ...options, secret: undefined },
+    { url: 'redis://user:pass-word@x/y' },
+    // A password as it is, with letters that a URL has a meaning for.
+    { url: 'redis://user:a/pass-word#@x' },
+    { url: ['redis://user:a/pass-word@x', 5] },
+    // As other clients have it.
+    { host: 'x', port: 6379, password: 'pass-word' },
+    { host: 'x', secrets: ['my-secret'] },
+    ['redis://user:a/pass-word@x'],
+    'redis://user:a/pass-word@x',
+    { url: 'rediss://x', tls: { key: ['my-secret'] } },
+  ];
+  for (const redis of wrong) {
     let message = '';
     try {
       ByteCache.create({ memory: '1MiB', redis: redis as never });

@@ -37,6 +37,19 @@ test('a rule that throws or says nothing useful leaves everything as it is', () 
   expect(() => cache.emit('e')).toThrow('rule: expected a list of keys, or { keys, tags }, of at most 100000, got "k"');
   expect(cache.get('k')).toBe('v');
   odd();
+  for (const [said, message] of [
+    [[42], 'key: expected a string or a Uint8Array, got 42'],
+    [['k'.repeat(5000)], "key: expected at most 4096 octets with the namespace's name, got 5000"],
+    [{ tags: ['k', ''] }, 'tag: expected a string of 1 to 1024 characters without lone surrogates, got ""'],
+    [{ key: 'k' }, 'rule: expected a list of keys, or { keys, tags }, of at most 100000, got {"key":"k"}'],
+    [new Set(['k']), 'rule: expected a list of keys, or { keys, tags }, of at most 100000, got [object Set]'],
+    [Promise.resolve(['k']), 'rule: expected a list of keys'],
+  ] as const) {
+    const wrongly = cache.on('e', (() => said) as never);
+    expect(() => cache.emit('e')).toThrow(message);
+    expect(cache.get('k')).toBe('v');
+    wrongly();
+  }
   cache.emit('e');
   expect(cache.get('k')).toBeUndefined();
 });

@@ -47,6 +47,35 @@ describe('a loader that is late', () => {
     expect(cache.stats().loads).toMatchObject({ hardTimeouts: 1, failures: 0 });
   });
 
+  test('is waited for no longer when the cache is closed meanwhile', async () => {
+    using timed = new TimedCache({
+      staleIfErrorMs: 60_000,
+      softTimeoutMs: 50,
+      hardTimeoutMs: 100,
+      loadDeadlineMs: 200,
+    });
+    const { cache } = timed;
+    await cache.fetch('old', () => 'old');
+    await timed.pass(2000);
+    let signal: AbortSignal | undefined;
+    const hang = (_: unknown, context: LoadContext<string>): Promise<string> => {
+      ({ signal } = context);
+      return new Promise(() => undefined);
+    };
+    const soft = cache.fetch('old', hang);
+    const hard = cache.fetch('k', hang);
+    const refused = expect(hard).rejects.toMatchObject(late);
+    cache.close();
+    await timed.clock.advance(50);
+    expect(await soft).toBe('old');
+    await timed.clock.advance(50);
+    await refused;
+    expect(signal!.aborted).toBe(false);
+    await timed.clock.advance(100);
+    expect(signal!.aborted).toBe(true);
+    expect(timed.clock.pendingTimers).toBe(0);
+  });
+
   test('hardTimeoutMs gives an expired value where there is one', async () => {
     using timed = new TimedCache({ staleIfErrorMs: 60_000, hardTimeoutMs: 100 });
     await timed.cache.fetch('k', () => 'old');

@@ -204,15 +204,22 @@ describe('write-behind', () => {
     expect(calls).toEqual(['1', '2']);
   });
 
-  test('a callback that throws harms nobody', async () => {
+  test.each([
+    [
+      'throws',
+      () => {
+        throw new Error('a mistake of the program');
+      },
+    ],
+    // An unhandled rejection would end the process.
+    ['rejects', () => Promise.reject(new Error('a mistake of the program'))],
+  ])('a callback that %s harms nobody', async (_, onDead) => {
     const { timed } = setup();
     const writer: WriterOptions<string> = {
       gatherMs: 0,
       retries: 0,
       write: () => Promise.reject(down),
-      onDead: () => {
-        throw new Error('a mistake of the program');
-      },
+      onDead: onDead as () => void,
     };
     const space = timed.cache.namespace<string>('odd', { writer });
     await space.write('a', '1');
@@ -276,10 +283,10 @@ test('without a writer, write and remove are set and delete', async () => {
 
 test.each<[object, string]>([
   [{}, 'writer: expected an object with write, got {}'],
-  [{ write: () => undefined, retry: 3 }, 'retry: is not an option'],
-  [{ write: () => undefined, mode: 'around' }, 'mode: expected one of "behind", "through", got "around"'],
-  [{ write: () => undefined, maxQueued: 0 }, 'maxQueued: expected a whole number from 1 to 10000000, got 0'],
-  [{ write: () => undefined, onDead: 5 }, 'onDead: expected a function, got 5'],
+  [{ write: () => undefined, retry: 3 }, 'writer.retry: is not an option'],
+  [{ write: () => undefined, mode: 'around' }, 'writer.mode: expected one of "behind", "through", got "around"'],
+  [{ write: () => undefined, maxQueued: 0 }, 'writer.maxQueued: expected a whole number from 1 to 10000000, got 0'],
+  [{ write: () => undefined, onDead: 5 }, 'writer.onDead: expected a function, got 5'],
 ])('what is wrong with the writer %j is said', (writer, expected) => {
   expect(() => ByteCache.create({ memory: '1MiB', writer: writer as never })).toThrow(expected);
 });

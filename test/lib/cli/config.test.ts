@@ -133,6 +133,10 @@ test('check-zone exits 0 or 1 and says where', async () => {
     code: 0,
     out: `${good}: good: zone example.org., serial 7, 2 records\n`,
   });
+  expect(await command('check-zone', good, '--print')).toMatchObject({
+    code: 0,
+    out: 'example.org.\t60\tIN\tSOA\tns.example.org. host.example.org. 7 2 3 4 5\nexample.org.\t60\tIN\tNS\tns.example.net.\n',
+  });
   expect((await command('check-zone', good, 'example.com')).code).toBe(1);
   const bad = await command('check-zone', file('bad.zone', `${zone}www 60 IN A 192.0.2\n`), 'example.org');
   expect(bad).toMatchObject({ code: 1, out: '' });
@@ -179,6 +183,21 @@ lists: [{ name: one, source: ${source}, format: domains }]
   expect(code).toBe(0);
   expect(err).toMatch(/files\.yaml: warning: tls: \S*key\.pem: the key is not that of the certificate/);
   expect(err).toMatch(/files\.yaml: warning: lists\[0\]\.source: \S*none\.txt: cannot be read: ENOENT/);
+});
+
+test('check-config warns of zone files that cannot be served, with the first thing that is wrong', async () => {
+  const config = `zonesOnly: true
+zones:
+  - { name: good.example, file: ${file('zone.good', '$TTL 1\n@ SOA a b 1 2 3 4 5\n@ NS a.test.\n')} }
+  - { name: bad.example, file: ${file('zone.bad', '$TTL 1\n@ SOA a b 1 2 3 4 5\n@ NS a.test.\nx A 192.0.2\n')} }
+  - { name: gone.example, file: ${join(folder, 'zone.gone')} }
+`;
+  const { code, err } = await command('check-config', file('zones.yaml', config));
+  expect(code).toBe(0);
+  expect(err.trim().split('\n')).toEqual([
+    expect.stringMatching(/zones\.yaml: warning: zones\[1\]\.file: \S*zone\.bad:4:5: error: A data: expected an IPv4/),
+    expect.stringMatching(/zones\.yaml: warning: zones\[2\]\.file: \S*zone\.gone: cannot be read: ENOENT/),
+  ]);
 });
 
 test('a client that is no address is a problem with a line, of a view and of a list', () => {

@@ -37,6 +37,29 @@ describe('passive health', () => {
     times(2, () => service.pick().done());
     expect(one.state).toBe('up');
   });
+  test('one whose trials end in nothing but silence is tried ever less often, whoever gives up', async () => {
+    dns.service(NAME, 3);
+    const service = await dns.discover(NAME);
+    const [one] = service.endpoints;
+    one.done('unreachable');
+    await dns.advance(1250);
+    let asked = 0;
+    let silent = 0;
+    // One request after the other, for two minutes.
+    for (let ms = 0; ms < 120_000; asked++) {
+      const picked = service.pick();
+      const waitMs = picked === one ? 5000 : 250;
+      await dns.advance((ms += waitMs) && waitMs);
+      if (picked === one) silent++;
+      picked.done(picked === one ? 'abandoned' : 'ok');
+    }
+    expect(silent).toBeLessThan(10);
+    expect(asked).toBeGreaterThan(200);
+    // It says what it is where somebody waits for it.
+    await dns.advance(31_000);
+    times(2, () => service.pick().done());
+    expect(one.state).toBe('up');
+  });
   test('five failures in a row eject for 30 s, again for 60 s; a success in between begins anew', async () => {
     dns.service(NAME, 3);
     const service = await dns.discover(NAME, { health: {} });

@@ -12,6 +12,7 @@ import { backend } from '../../support/backends.js';
 import { makeCertificate } from '../../support/certificate.js';
 import { FakeClock, settle } from '../../support/fake-clock.js';
 import { fixedSource, type Listed } from '../../support/fixed-source.js';
+import { until } from '../../support/until.js';
 
 const closing: (() => unknown)[] = [];
 afterEach(async () => {
@@ -90,6 +91,61 @@ describe('an agent takes an endpoint out that', () => {
       expect(service.report().states).toMatchObject({ up: 1, out: 0 });
     }
   });
+});
+
+describe('an endpoint that takes requests and never answers', () => {
+  const health = { consecutiveFailures: 3, maxEjectionPercent: 100 };
+  test('is out when callers have waited for as long as they wanted to: `timeout` of an agent’s requests', async () => {
+    const service = await follow([await server(() => {})], { health });
+    const agent = service.agent({ keepAlive: false });
+    for (let i = 0; i < 3; i++) {
+      const request = http.get({ host: 'orders', agent, timeout: 20 });
+      request.on('error', () => {}).on('timeout', () => request.destroy());
+      await new Promise(resolve => request.once('close', resolve));
+    }
+    expect(service.report().states).toMatchObject({ up: 0, out: 1 });
+  });
+  test.each([
+    ['TimeoutError', 1],
+    ['AbortError', 0],
+  ])('and the signal of a fetch (%s)', async (name, out) => {
+    let asked = (): void => {};
+    const service = await follow([await server(() => asked())], { health });
+    const dispatcher = service.dispatcher();
+    for (let i = 0; i < 3; i++) {
+      const controller = new AbortController();
+      asked = () => controller.abort(new DOMException('of the caller', name));
+      const pending = fetch('http://orders/', { dispatcher, signal: controller.signal } as RequestInit);
+      await expect(pending).rejects.toMatchObject({ name });
+    }
+    await until(() => service.endpoints[0].inFlight === 0);
+    expect(service.report().states.out).toBe(out);
+  });
+});
+
+test('a connection that its endpoint resets before anybody listens ends no program', async () => {
+  const open: Socket[] = [];
+  const listening = net.createServer(socket => open.push(socket.on('error', () => {})));
+  listening.listen(0, '127.0.0.1');
+  await once(listening, 'listening');
+  closing.push(() => listening.close());
+  const service = await follow([{ name: 'evil', port: (listening.address() as AddressInfo).port }]);
+  const thrown: unknown[] = [];
+  const before = process.listeners('uncaughtException');
+  process.removeAllListeners('uncaughtException');
+  process.on('uncaughtException', error => thrown.push(error));
+  try {
+    const [socket] = await Promise.all([service.connect(), service.connect()]);
+    await until(() => open.length === 2);
+    for (const one of open) one.resetAndDestroy();
+    await until(() => socket.closed);
+    await settle();
+  } finally {
+    process.removeAllListeners('uncaughtException');
+    for (const listener of before) process.on('uncaughtException', listener);
+  }
+  expect(thrown).toEqual([]);
+  await until(() => service.endpoints[0].inFlight === 0);
 });
 
 describe('the name that is proven', () => {

@@ -20,11 +20,14 @@ interface Said {
   ttl?: number;
   /** Why it is not proven. */
   unproven?: string;
-  /** `never`: nobody ever says anything, not even that there is no answer. */
-  fails?: 'bogus' | 'silence' | 'never';
+  /** `late`: nobody says anything for longer than anybody waits, not even that there is no answer. */
+  fails?: 'bogus' | 'silence' | 'late';
 }
 /** By name and type; what is not said is "no such record". */
 type Say = (name: string, type: TypeName) => Said | undefined;
+
+/** In which a client gives up a question, as by resolv.conf. */
+const PATIENCE_MS = 10_000;
 
 class World {
   readonly clock = new FakeClock();
@@ -46,7 +49,10 @@ class World {
         const { lines = [], along = [], ttl = 5, unproven, fails } = this.say(text, type) ?? {};
         if (fails === 'bogus') throw new QueryFailure('ESERVFAIL', { reason: 'bogus', isBogus: true });
         if (fails === 'silence') throw new QueryFailure('ETIMEOUT');
-        if (fails === 'never') await new Promise(() => {});
+        if (fails === 'late') {
+          await new Promise<void>(resolve => this.clock.after(PATIENCE_MS, resolve));
+          throw new QueryFailure('ETIMEOUT');
+        }
         const record = ([owner, of, data]: Line) => encodeRecord({ name: owner, type: of, ttl, data });
         return {
           missing: false,
@@ -364,10 +370,10 @@ test('the family that nobody can tell of keeps its addresses, though the other i
 
 describe('targets whose servers are silent', () => {
   const evil = (n: number): string[] => Array.from({ length: n }, (_, i) => `0 0 80 e${i}.evil.test.`);
-  const silent: Say = name => (name.endsWith('.evil.test') ? { fails: 'never' } : undefined);
-  const begin = async (world: World, options: DiscoverOptions = {}): Promise<Service> => {
+  const silent: Say = name => (name.endsWith('.evil.test') ? { fails: 'late' } : undefined);
+  const begin = async (world: World, options: DiscoverOptions = {}, ms = 10_000): Promise<Service> => {
     const pending = world.discover(NAME, { readyMs: 60_000, ...options });
-    for (let i = 0; i < 20; i++) await world.clock.advance(500);
+    for (let left = ms; left > 0; left -= 500) await world.clock.advance(500);
     return pending;
   };
 
@@ -384,9 +390,12 @@ describe('targets whose servers are silent', () => {
     expect(hosts(service)).toEqual(['good.example', 'new.example']);
     service.close();
   });
-  test('however many they are, leave the others their turn', async () => {
-    const world = new World(addressed(() => [...evil(250), '0 0 80 good.example.'], silent));
-    const service = await begin(world);
+  test.each([
+    [180, 10_000],
+    [250, 30_000],
+  ])('however many they are (%i), leave the others their turn', async (n, ms) => {
+    const world = new World(addressed(() => [...evil(n), '0 0 80 good.example.'], silent));
+    const service = await begin(world, {}, ms);
     expect(hosts(service)).toEqual(['good.example']);
     service.close();
   });

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { DiscoverOptions } from '../../../lib/discovery/options.js';
 import { Rcode } from '../../../lib/wire/iana.js';
-import { ids, ServiceDns } from '../../support/service-dns.js';
+import { ids, type Line, ServiceDns } from '../../support/service-dns.js';
 
 const NAME = '_http._tcp.orders.example';
 let dns: ServiceDns;
@@ -145,6 +145,34 @@ describe('other records', () => {
     expect(ids(service)).toEqual(['10.0.0.1:8080']);
     expect(service.report().records).toBe('address');
   });
+  test.each<[string, string, Line, string, DiscoverOptions]>([
+    ['SRV', NAME, ['SRV', '0 0 8443 a.example.'], 'orders.example', { port: 8080 }],
+    ['HTTPS', 'web.example', ['HTTPS', '1 a.example. port=8443'], 'web.example', {}],
+  ])('%s records that were away are used again when they are back', async (_type, name, line, host, options) => {
+    dns.names.set('a.example', [['A', '10.0.0.9']]);
+    dns.names.set(host, [['A', '10.0.0.1']]);
+    const set = (lines: Line[]): void => {
+      dns.names.set(name, name === host ? [...lines, ['A', '10.0.0.1']] : lines);
+    };
+    set([line]);
+    const service = await dns.discover(name, options);
+    expect(ids(service)).toEqual(['a.example:8443']);
+    set([]);
+    await dns.advance(12_000);
+    expect(service.endpoints.map(one => one.address)).toEqual(['10.0.0.1']);
+    set([line]);
+    await dns.advance(12_000);
+    expect(ids(service)).toEqual(['a.example:8443']);
+  });
+  test('addresses that are used since there are no SRV records go on where nobody can tell of those', async () => {
+    dns.names.set('orders.example', [['A', '10.0.0.1']]);
+    const service = await dns.discover(NAME, { port: 8080 });
+    dns.names.set(NAME, Rcode.SERVFAIL);
+    dns.names.set('orders.example', [['A', '10.0.0.2']]);
+    await dns.advance(12_000);
+    expect(ids(service)).toEqual(['10.0.0.2:8080']);
+    expect(service.stale).toBe(false);
+  });
   test('HTTPS records: priority, target, port, protocols, and hints where there is no address', async () => {
     dns.names.set('web.example', [
       ['HTTPS', '1 a.example. alpn=h2,h3 port=8443'],
@@ -238,6 +266,15 @@ describe('other records', () => {
       one.done('unreachable');
     }
     expect(service.peek().zone).toBe('a');
+  });
+  test('a zone that is no part of a name is refused with `zonal`, and may be anything without', async () => {
+    dns.service(NAME, 1);
+    for (const zone of ['a..b', 'eu 1a', 'x'.repeat(64)]) {
+      const wrong = dns.tryToDiscover(NAME, { zone, zonal: 'prefer' });
+      await expect(wrong).rejects.toMatchObject({ code: 'ERR_SHARDNS_OPTION' });
+      await expect(wrong).rejects.toThrow(/zone: .*part of a domain name/);
+      expect((await dns.discover(NAME, { zone })).size).toBe(1);
+    }
   });
   test('CoreDNS’ zonal names are asked for, and the plain one where there are none, for a minute', async () => {
     dns.service(NAME, 4);

@@ -47,12 +47,14 @@ describe('the second level of lookups', () => {
     expect(await one.address('www.example')).toBe('192.0.2.3');
   });
   test.each<[unknown, RegExp]>([
-    ['redis://a', /secondLevel/],
-    [{}, /redis: expected a list of 1 to 32/],
+    ['redis://a', /^secondLevel: expected an object such as \{ redis: \["redis:\/\/127\.0\.0\.1:6379"\] \}$/],
+    [{}, /^secondLevel\.redis: expected a list of 1 to 32, got undefined$/],
     [{ redis: ['http://a'] }, /expected "redis:\/\/host:port" or "rediss:\/\/host:port" \(TLS\)/],
     [{ redis: ['redis://a', 'redis://b'] }, /expected one `redis`/],
     [{ redis: ['redis://a'], secrets: ['short'] }, /expected at most two texts of at least 16 octets/],
-    [{ redis: ['redis://a'], more: 1 }, /more/],
+    [{ redis: ['redis://a'], more: 1 }, /^secondLevel\.more: is not an option$/],
+    [{ redis: ['redis://a'], password: 12345 }, /^secondLevel\.password: expected a password$/],
+    [{ redis: ['redis://a'], masterName: 'main' }, /^secondLevel\.masterName: expected a name with `mode: sentinel`/],
   ])('is refused where its option is %j', (given, message) => {
     const made = (): unknown => start(query => answerA(query), { secondLevel: given as never });
     expect(made).toThrow(message);

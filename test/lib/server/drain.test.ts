@@ -12,9 +12,11 @@ import { parseSocketAddress } from '../../../lib/base/address.js';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { frame, MessageReader } from '../../../lib/transport/framing.js';
 import { makeCertificate } from '../../support/certificate.js';
+import { askUdp } from '../../support/client.js';
 import { askOn, openHttps, post } from '../../support/doh-client.js';
 import { answerA, decode, makeQuery, rcodeOf } from '../../support/messages.js';
 import { TestServer } from '../../support/test-server.js';
+import { until } from '../../support/until.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'shardns-drain-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -190,6 +192,27 @@ test('a listener that goes with a change of `listen` lets its clients finish, an
   staying.ask('a.example');
   while (staying.replies.length < 1) await new Promise(resolve => setTimeout(resolve, 2));
   expect(staying.errors).toEqual([]);
+});
+
+test('a question keeps its time for an answer when listeners that went before are closed', async () => {
+  const started = await start({ listen: ['127.0.0.1:0', '127.0.0.2:0'] });
+  const { server } = started.server;
+  const [plain] = server.addresses().udp;
+  const { address: host, port } = parseSocketAddress(server.addresses().tcp[1], 'test');
+  // Whoever does not go keeps the listeners of before for a second.
+  const staying = connectPlain({ host, port, allowHalfOpen: true });
+  ends.push(() => staying.destroy());
+  await once(staying, 'connect');
+  const ended = once(staying.resume(), 'end');
+  await server.update({ listen: [plain] });
+  await ended;
+  const reply = askUdp(plain, makeQuery('a.example'), 10_000);
+  await started.asked(1);
+  // The listener that has the question goes, too.
+  await server.update({ threads: 2 });
+  await until(() => server.tcpConnections.size === 0);
+  started.answer();
+  expect(await reply.then(one => one && rcodeOf(one))).toBe(0);
 });
 
 test('while certificates, options and addresses change under load nothing is lost, and nobody is cut off', async () => {

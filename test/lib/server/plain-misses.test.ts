@@ -305,7 +305,7 @@ describe('plain misses', () => {
     expect(server.listeners.underWay).toBe(4);
     answerAll();
     for (const reply of replies) expect(addressOf(await reply)).toBe('192.0.2.1');
-    await until(() => server.listeners.leftQuiet);
+    await until(() => server.listeners.underWay === 0);
     const other = createServer({ listen, upstreams: ['192.0.2.53'], tcp: { enabled: false } });
     await expect(other).rejects.toMatchObject({ code: 'ERR_SHARDNS_LISTEN' });
   });

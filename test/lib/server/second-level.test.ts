@@ -137,6 +137,32 @@ describe('what is seen of it from outside', () => {
     await trace(one.server, { name: 'www.example', type: 'A', fresh: true }, line => lines.push(line));
     expect(lines.join('\n')).toMatch(/fleet +another instance has it: \d+ s left, \d s old/);
   });
+  test('is that another one has another secret', async () => {
+    const one = await start(query => answerA(query, 300));
+    const other = await start(query => answerA(query, 300), {
+      secondLevel: { redis: ['redis://fake'], secretFiles: [secretFile('another secret of many octets')] },
+    });
+    one.server.invalidate({ name: 'www.example' }, { fleet: true });
+    await until(() => other.server.report().secondLevel!.redis[0].log.refused > 0, 'the refusal');
+    const metrics = await new Metrics(other.server).text();
+    expect(metrics).toMatch(/^shardns_second_level_log_refused_total\{region=""\} 1$/m);
+    const status = statusText(JSON.stringify(other.server.report()));
+    expect(status).toMatch(/its log is followed, 1 of its entries not believed \(another secret\?\)$/m);
+  });
+  test('is why Redis is not there, and why its log is not followed', async () => {
+    const { server } = await start(query => answerA(query, 300));
+    const status = (): string => statusText(JSON.stringify(server.report()));
+    redis.down = true;
+    redis.cut();
+    await until(() => status().includes('ECONNREFUSED'), 'the reason');
+    expect(status()).toMatch(
+      /^redis +redis:\/\/fake:6379: not connected, its log is not followed; connect ECONNREFUSED$/m,
+    );
+    redis.error = command => (command === 'XREVRANGE' ? 'NOPERM this user has no permissions' : undefined);
+    redis.down = false;
+    await until(() => status().includes('NOPERM'), 'the other reason');
+    expect(status()).toMatch(/^redis +.*: connected, breaker closed, .*, its log is not followed; NOPERM this user/m);
+  });
 });
 
 describe('settings', () => {
@@ -169,15 +195,21 @@ describe('settings', () => {
       'secondLevel.regions[0].redis',
     ],
     [{ redis: ['redis://a'], deadline: 5 }, 'secondLevel.deadline: is not an option'],
+    [
+      { redis: ['redis://a'], tls: { ca: '/ca.pem' } },
+      'secondLevel.tls: expected none beside redis://, which is without TLS: that is rediss://',
+    ],
     [{ redis: ['redis://a'], secretFiles: ['/nowhere/secret'] }, 'secondLevel.secretFiles: /nowhere/secret'],
   ])('%j are refused: %s', async (secondLevel, message) => {
     await expect(createServer({ listen: ['127.0.0.1:0'], secondLevel } as ServerOptions)).rejects.toThrow(message);
   });
   test('never show a password that is in them', async () => {
-    const wrong = { redis: ['redis://user:hidden@host/not-a-database'] };
-    const error = await createServer({ listen: ['127.0.0.1:0'], secondLevel: wrong }).catch((one: Error) => one);
-    expect((error as Error).message).toContain('secondLevel.redis[0]');
-    expect((error as Error).message).not.toContain('hidden');
+    for (const url of ['redis://user:hidden@host/not-a-database', 'redis://user:a/hidden#@host']) {
+      const wrong = { redis: [url] };
+      const error = await createServer({ listen: ['127.0.0.1:0'], secondLevel: wrong }).catch((one: Error) => one);
+      expect((error as Error).message).toContain('secondLevel.redis[0]');
+      expect((error as Error).message).not.toContain('hidden');
+    }
   });
   test('want a secret of some length', async () => {
     const short = secretFile('too short');

@@ -246,10 +246,22 @@ describe('in storage that instances share', () => {
     using cache = DnsCache.create({ memory: '1MiB' });
     const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
     const snapshots = snapshotsOf(cache, new FakeClock(), log, { maySend: () => Promise.resolve(false) });
-    snapshots.use({ s3: placeOf() as S3Options, intervalSeconds: 0 });
+    snapshots.use({ s3: placeOf() as S3Options, intervalSeconds: 900 });
     await snapshots.end();
     expect(snapshots.stats).toMatchObject({ leftToOthers: 1, saves: 0, sent: 0 });
     expect(stub.requests).toEqual([]);
+  });
+
+  test('one that is sent at the end alone, as a warmer sends it, is sent whosever turn it is', async () => {
+    const maySend = vi.fn(() => Promise.resolve(false));
+    using cache = DnsCache.create({ memory: '1MiB' });
+    const log = { debug: vi.fn(), info: vi.fn(), warn: vi.fn(), error: vi.fn() };
+    const snapshots = snapshotsOf(cache, new FakeClock(), log, { maySend });
+    snapshots.use({ s3: placeOf() as S3Options, intervalSeconds: 0 });
+    await snapshots.end();
+    // There is no storage here: it was tried.
+    expect(snapshots.stats).toMatchObject({ leftToOthers: 0, saves: 1, sendFailures: 1 });
+    expect(maySend).not.toHaveBeenCalled();
   });
 
   test('a place that is none is an error of the configuration', async () => {

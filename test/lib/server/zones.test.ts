@@ -6,12 +6,16 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { ServerOptions } from '../../../lib/server/settings/settings.js';
 import { Flag } from '../../../lib/wire/iana.js';
 import { decodeMessage } from '../../../lib/wire/message.js';
+import { encodeName } from '../../../lib/wire/name.js';
 import { appendOption, OptionCode } from '../../../lib/wire/opt.js';
 import { recordText } from '../../../lib/wire/record-text.js';
+import { changeZone } from '../../../lib/zone/changes.js';
+import { withSerial } from '../../../lib/zone/soa.js';
 import { toldExpire } from '../../../lib/zone/transfer/expire.js';
 import { askUdp } from '../../support/client.js';
 import { answerA, makeQuery, rcodeOf } from '../../support/messages.js';
 import { PATHS, TestServer } from '../../support/test-server.js';
+import { record } from '../../support/zone-records.js';
 
 let folder: string;
 let server: TestServer | undefined;
@@ -192,6 +196,41 @@ describe('a zone', () => {
     expect(server!.server.zones.loads).toBe(2);
     await server!.server.update({ zones: [{ name: 'example', file }] });
     expect(server!.server.zones.loads).toBe(2);
+  });
+
+  test('that was updated is told as it is served, and stays so where its file has not changed', async () => {
+    const file = write(`${HEAD(1)}a A 192.0.2.1\n`);
+    const zones = [{ name: 'example', file }];
+    await start({ zones });
+    const { everyone } = server!.server.zones.served;
+    const before = everyone.get(encodeName('example'))!;
+    // As an update does it (RFC 2136).
+    const added = record('b.example', 'A', '192.0.2.2');
+    const after = changeZone(before, { removed: [before.soa], added: [withSerial(before.soa, 2), added] });
+    everyone.replace(after);
+    const served = () => everyone.get(encodeName('example')) === after;
+    const told = () => server!.server.report().zones;
+    expect(told()).toMatchObject({ first: [{ serial: 2, records: 5 }], totals: { records: 5 } });
+    await server!.server.update({ zones });
+    expect(served()).toBe(true);
+    expect(await server!.server.zones.reload('example')).toMatchObject([{ serial: 2, records: 5 }]);
+    expect(served()).toBe(true);
+    write('broken');
+    expect(await server!.server.zones.reload('example')).toMatchObject([{ serial: 2, problem: expect.anything() }]);
+    expect(served()).toBe(true);
+    write(`${HEAD(3)}c A 192.0.2.3\n`);
+    expect(await server!.server.zones.reload('example')).toMatchObject([{ serial: 3, records: 4 }]);
+  });
+
+  test('has a digest once its settings ask for one, though its file is as it was', async () => {
+    const file = write(HEAD(1));
+    await start({ zones: [{ name: 'example', file }] });
+    const records = () => server!.server.report().zones.totals.records;
+    expect(records()).toBe(3);
+    await server!.server.update({ zones: [{ name: 'example', file, makeDigest: true }] });
+    expect(records()).toBe(4);
+    await server!.server.update({ zones: [{ name: 'example', file }] });
+    expect(records()).toBe(3);
   });
 
   test('is for the clients of its views', async () => {

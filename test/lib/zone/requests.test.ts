@@ -42,6 +42,7 @@ const about = { id: 7, apex };
 
 class Setting {
   readonly clock = new FakeClock();
+  readonly said: string[] = [];
   notified: (number | undefined)[] = [];
   changes = 0;
   /** What anybody is told, and was asked for. */
@@ -78,7 +79,10 @@ class Setting {
     Object.defineProperties(whole, Object.getOwnPropertyDescriptors(link));
     this.requests = new AuthorityRequests({
       clock: this.clock,
-      log: silentLogger,
+      log: {
+        ...silentLogger,
+        warn: (fields: object, text: string) => void this.said.push(`${text} ${JSON.stringify(fields)}`),
+      },
       keys: () => new TsigKeys([key]),
       link: name => (nameKey(name) === nameKey(apex) ? whole : undefined),
       answer: (message, _, reply) => {
@@ -100,6 +104,41 @@ class Setting {
   }
   signed = (message: Uint8Array) => signMessage(message, { key, now: this.clock.wallSeconds() })!;
 }
+
+describe('what is refused', () => {
+  const other = makeTsigKey({ name: 'k', algorithm: 'hmac-sha512', secret: SECRET });
+
+  test('is told in the log, with who asked and by which key', async () => {
+    const it = new Setting({ source: { mayNotify: () => false, notified: () => {} } });
+    await it.ask(wholeQuestion(about));
+    await it.clock.advance(1000);
+    await it.ask(it.signed(wholeQuestion(about)).message);
+    await it.ask(signMessage(wholeQuestion(about), { key: other, now: it.clock.wallSeconds() })!.message);
+    await it.ask(notification(about, soa(2)));
+    expect(it.said).toEqual([
+      'a transfer was refused {"from":"192.0.2.9","zone":"example."}',
+      'a transfer was refused {"from":"192.0.2.9","key":"k.","zone":"example."}',
+      'a signature was refused {"from":"192.0.2.9","key":"k.","algorithm":"hmac-sha512.","error":"BADKEY"}',
+      'a notification was refused {"from":"192.0.2.9","zone":"example."}',
+    ]);
+  });
+  test('is told once a second, with how many were not', async () => {
+    const it = new Setting();
+    for (let i = 0; i < 25; i++) await it.ask(wholeQuestion(about));
+    expect(it.said).toHaveLength(1);
+    await it.clock.advance(1000);
+    await it.ask(wholeQuestion(about));
+    expect(it.said.slice(1)).toEqual([
+      'a transfer was refused {"suppressed":24}',
+      'a transfer was refused {"from":"192.0.2.9","zone":"example."}',
+    ]);
+  });
+  test('and nothing of zones that are not served here, which the whole world asks for', async () => {
+    const it = new Setting();
+    await it.ask(wholeQuestion({ id: 7, apex: encodeName('elsewhere') }));
+    expect(it.said).toEqual([]);
+  });
+});
 
 describe('a transfer', () => {
   const rules = (...texts: string[]) => ({ allowTransfer: texts.map(one => parseAccessRule(one, '')) });

@@ -100,3 +100,20 @@ test('an update that comes before what was kept is read follows it, and both are
   expect(third.hosts()).toEqual(['host1', 'host2']);
   await third.transfers.close();
 });
+
+test('a file that is read again with an older serial than updates have made is told of, and with the zone', async () => {
+  const { transfers, store, update, hosts } = start();
+  await transfers.begun();
+  expect(await update(host(1))).toBe(0);
+  expect(transfers.doubts()).toEqual(new Map());
+  store.replace(smallZone(2, host(3)));
+  expect(hosts()).toEqual(['host1']);
+  expect(transfers.doubts().get('example.')).toBe(
+    'its file has serial 2, and is not served until that is beyond 2, which updates have made of it',
+  );
+  expect(await update(host(2))).toBe(0);
+  expect(transfers.doubts().size).toBe(1);
+  store.replace(smallZone(9, host(3)));
+  expect([hosts(), transfers.doubts().size]).toEqual([['host3'], 0]);
+  await transfers.close();
+});

@@ -51,6 +51,14 @@ describe('a zone file', () => {
     expect(records.map(one => one.split(' ')[1])).toEqual(['77', '77']);
     expect(problems).toEqual([expect.stringMatching(/^zone:1:1: warning: no TTL and no \$TTL: 77/)]);
   });
+  test('whose SOA has no TTL has its MINIMUM behind a record with one, too, as in BIND', () => {
+    const { records } = read('@ SOA a b 1 2 3 4 77\n@ NS a\na 5 A 192.0.2.1\nb A 192.0.2.2\n$TTL 9\nc A 192.0.2.3\n');
+    expect(records.map(one => one.split(' ')[1])).toEqual(['77', '77', '5', '77', '9']);
+    // One with a TTL says nothing of others: the last that was said holds (RFC 1035 section 5.1).
+    expect(read('@ 8 SOA a b 1 2 3 4 77\na 5 A 192.0.2.1\nb A 192.0.2.2\n').records[2]).toBe(
+      'b.example. 5 A 192.0.2.2',
+    );
+  });
   test('has any type as octets, and is told of those that the type cannot have', () => {
     const { records, problems } = read(
       '@ A \\# 4 C0000201\n@ TYPE1 192.0.2.2\n@ TYPE65400 \\# 2 ABCD\n@ A \\# 3 C00002\n@ MX \\# 4 000AC00C\n',
@@ -75,13 +83,21 @@ describe('a zone file', () => {
       'zone:7:5: error: expected a closing parenthesis for this opening one',
     ]);
   });
+  test('is told of as what it is where it is not text', () => {
+    expect(read('\0\0\0\x02\0\0\0\x01rest\n').problems).toEqual([
+      "zone:1:1: error: expected text in ASCII or UTF-8, got BIND's raw format: `named-compilezone -f raw -F text -o TEXT ZONE FILE` makes text of it",
+    ]);
+    expect(read(Buffer.from('\ufeff@ A 192.0.2.1\n', 'utf16le')).problems).toEqual([
+      'zone:1:1: error: expected text in ASCII or UTF-8, got UTF-16',
+    ]);
+  });
   test('is not read beyond a hundred errors', () => {
     const { problems } = read('x\n'.repeat(1000), 1);
     expect(problems).toHaveLength(MAX_PROBLEMS);
   });
   test('is made of numbers, with a bound', () => {
     const { records, problems } = read(
-      '$GENERATE 1-5/2 host$ A 192.0.2.$\n$GENERATE 10-11 ${-10,3,x} CNAME a\\$\\$${1}\n$GENERATE 18-18 ${0,8,n} TXT $$\n',
+      '$GENERATE 1-5/2 host$ A 192.0.2.$\n$GENERATE 10-11 ${-10,3,x} CNAME a\\$\\$${1}\n$GENERATE 18-18 ${0,7,n} TXT $$\n',
       1,
     );
     expect(problems).toEqual([]);
@@ -96,6 +112,26 @@ describe('a zone file', () => {
     expect(read('$GENERATE 1-65537 a$ A 192.0.2.1\n', 1).problems[0]).toMatch(/range of at most 65536 entries/);
     expect(read('$GENERATE 5-1 a$ A 192.0.2.1\n', 1).problems[0]).toMatch(/expected a range such as 1-100/);
     expect(read(`$GENERATE 1-65536 a$ TXT ${'x'.repeat(600)}\n`, 1).problems[0]).toMatch(/octets in all/);
+  });
+  test('is made of numbers as BIND makes it: data in quotes, nibbles with a dot behind, no owner left', () => {
+    const { records, problems } = read(
+      'www A 192.0.2.9\n$GENERATE 1-1 h$ MX "10 mail$"\n A 192.0.2.10\n$GENERATE 1-1 t${+8} TXT "a b $"\n' +
+        '$GENERATE 18-18 ${0,8,n}in CNAME @\n$GENERATE 18-18 ${0,7,n}in CNAME @\n$GENERATE 18-18 ${0,2,N}in CNAME @\n' +
+        '$GENERATE 5-5 ${0,2,n}in CNAME @\n$GENERATE 1-1 c$ CAA "0 issue \\"ca$.example\\""\n',
+      1,
+    );
+    expect(problems).toEqual([]);
+    expect(records).toEqual([
+      'www.example. 1 A 192.0.2.9',
+      'h1.example. 1 MX 10 mail1.example.',
+      'www.example. 1 A 192.0.2.10',
+      't9.example. 1 TXT "a b 1"',
+      '2.1.0.0.in.example. 1 CNAME example.',
+      '2.1.0.0in.example. 1 CNAME example.',
+      '2.1in.example. 1 CNAME example.',
+      '5.in.example. 1 CNAME example.',
+      'c1.example. 1 CAA 0 issue "ca1.example"',
+    ]);
   });
   test('of whatever octets is read to its end', () => {
     const piece = fc.constantFrom(
@@ -200,9 +236,49 @@ describe('a zone is refused', () => {
   });
 });
 
+test('is told of hosts inside the zone that have no address, as where a final dot is missing', () => {
+  const warnings = (text: string): string[] =>
+    problems(`${HEAD}${text}`).map(one => one.replace(/^zone: warning: /, ''));
+  expect(
+    warnings('@ MX 10 mail.example\n_s._tcp SRV 0 0 1 gone\nsub NS 192.0.2.1\ne MX 1 x\ny.x A 192.0.2.1\n'),
+  ).toEqual([
+    'example. MX: no address for mail.example.example., which lies in this zone',
+    '_s._tcp.example. SRV: no address for gone.example., which lies in this zone',
+    'e.example. MX: no address for x.example., which lies in this zone',
+    'sub.example. NS: no address for 192.0.2.1.example., which lies in this zone',
+  ]);
+  // Wildcards, aliases, names of others and the absence of mail.
+  expect(
+    warnings(
+      '@ MX 0 .\n*.w A 192.0.2.1\na MX 1 x.w\nb NS c\nc A 192.0.2.1\nd MX 1 x.b\ne DNAME f.test.\nf MX 1 x.e\ng MX 1 @\n@ AAAA 2001:db8::1\n',
+    ),
+  ).toEqual([]);
+});
+
+test('is told of digests that are cut off', () => {
+  const digest = 'ab'.repeat(31);
+  expect(
+    problems(
+      `${HEAD}sub NS ns\nsub DS 1 8 2 ${digest}\nsub DS 1 8 2 ${digest}cd\nsub DS 1 8 99 ${digest}\n@ SSHFP 1 1 abcd\n@ CDS 0 0 0 00\n`,
+    ),
+  ).toEqual([
+    'zone: warning: example. SSHFP: expected 20 octets of a digest of type 1, found 2',
+    'zone: warning: sub.example. DS: expected 32 octets of a digest of type 2, found 31',
+  ]);
+});
+
+test('octets of a primary that no text of their type has are written as octets', () => {
+  const { zone } = load(
+    `${HEAD}a HTTPS \\# 8 00010000030001ff\nb CAA \\# 5 0001ff6162\nc LOC \\# 16 ${'ff'.repeat(16)}\n`,
+  );
+  const text = [...zoneText(zone!)].join('');
+  expect(load(text).problems).toEqual([]);
+  expect([...zoneText(load(text).zone!)].join('')).toBe(text);
+});
+
 test('a zone that is written reads back as it was', () => {
   const { zone } = load(
-    `${HEAD}*.w TXT "a;\\"b" "" "\\000\\255"\n\\@\\.x.\\(y A 192.0.2.1\nt TYPE65400 \\# 3 010203\ns SRV 1 2 3 S.Host\nh HTTPS 1 . alpn="h2,h3" port=8443\nl LOC 42 21 54 N 71 6 18 W -24m 30m\n`,
+    `${HEAD}*.w TXT "a;\\"b" "" "\\000\\255"\n\\@\\.x.\\(y A 192.0.2.1\nt TYPE65400 \\# 3 010203\ns SRV 1 2 3 S.Host\nS.Host A 192.0.2.1\nh HTTPS 1 . alpn="h2,h3" port=8443\nl LOC 42 21 54 N 71 6 18 W -24m 30m\n`,
   );
   const text = [...zoneText(zone!)].join('');
   const again = load(text);

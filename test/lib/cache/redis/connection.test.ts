@@ -62,11 +62,14 @@ describe('a connection to Redis', () => {
     await clock.advance(20);
     expect(connection.isConnected).toBe(false);
     // A stopped server takes connections and says nothing: each try is given up.
+    expect(connection.error).toBe('commands are not answered any more');
     await clock.advance(CONNECTION_LIMITS.connectMs + 100);
     expect(connection.isConnected).toBe(false);
+    expect(connection.error).toBe('redis://fake has not answered in 2000 ms');
     redis.stopped = false;
     await clock.advance(5000);
     expect(connection.isConnected).toBe(true);
+    expect(connection.error).toBeUndefined();
     expect(told).toEqual([
       'connected to Redis',
       'up',
