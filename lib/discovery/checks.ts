@@ -15,6 +15,8 @@ import type { CheckSettings } from './options.js';
 
 const MAX_AT_ONCE = 8;
 const JITTER = 0.2;
+/** Endpoints that come to a set that is there are looked at within so long: they may be listed before they are ready. */
+const SOON_MS = 1000;
 
 /** Whether an endpoint is well; must not reject. `stop` ends it. */
 export type Check = (endpoint: Endpoint, settings: CheckSettings, stop: AbortSignal) => Promise<boolean>;
@@ -62,6 +64,7 @@ export class Checks {
   readonly #waiting = new Map<Endpoint, number>();
   readonly #stop = new AbortController();
   #underWay = 0;
+  #hasBegun = false;
   #turns = 0;
 
   constructor(
@@ -76,7 +79,10 @@ export class Checks {
       this.#timers.delete(one);
       this.#waiting.delete(one);
     }
-    for (const one of added) this.#after(one, 0, this.settings.intervalMs * this.#share());
+    const { intervalMs } = this.settings;
+    const withinMs = this.#hasBegun ? Math.min(SOON_MS, intervalMs) : intervalMs;
+    this.#hasBegun = true;
+    for (const one of added) this.#after(one, 0, withinMs * this.#share());
   }
   #share(): number {
     return this.parts.random.uint32() / 0x1_0000_0000;

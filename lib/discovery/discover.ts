@@ -12,7 +12,7 @@ import { DnsClient } from '../node/client.js';
 import { abortError } from '../node/errors.js';
 import { connectEndpoint } from './adapters/connect.js';
 import { type Check, Checks, systemCheck } from './checks.js';
-import { type ServiceError, serviceError } from './failures.js';
+import { isServiceError, type ServiceError, serviceError } from './failures.js';
 import { type Change, LiveSet, type SetEvents } from './live-set.js';
 import { type DiscoverOptions, readServiceOptions, type ServiceSettings } from './options.js';
 import { metricsText } from './metrics.js';
@@ -99,7 +99,8 @@ class Shared implements SetEvents {
   failed(error: Error): void {
     publish({ type: 'error', name: this.#name, error });
     this.#tell('error', error);
-    if ((error as Partial<ServiceError>).category !== 'transient') this.#fail(error);
+    // Of a filter that throws the others may be wanted all the same.
+    if (isServiceError(error) && error.category !== 'transient') this.#fail(error);
   }
   health(endpoint: Parameters<SetEvents['health']>[0]): void {
     publish({ type: 'health', name: this.#name, endpoint });

@@ -67,8 +67,15 @@ export class Endpoint {
   ejected = false;
   /** A check says so: it stays out until one says otherwise. */
   checkFailed = false;
-  total = 0;
+  /** A check has found it well, once. */
+  checkedWell = false;
+  /** Since when a request tries whether it is well: no other one does; -Infinity: none. */
+  triedAtMs = -Infinity;
+  /** Of those that `total` counts. */
   good = 0;
+  abandoned = 0;
+  /** Since success rates were compared; `requests` were before that. */
+  total = 0;
   requests = 0;
   /** As DNS has them. */
   #found: readonly string[];
@@ -132,13 +139,21 @@ export class Endpoint {
         this.failures = this.connectFailures = 0;
         return;
       }
-    }
+    } else if (outcome === 'abandoned') this.abandoned++;
+    this.triedAtMs = -Infinity;
     this.#keeper.ended(this, outcome);
   }
 
+  /** A request that lasts, such as a socket that somebody keeps, goes well so far: a trial need not wait for its end. */
+  goesWell(): void {
+    if (this.state !== 'trial') return;
+    this.triedAtMs = -Infinity;
+    this.#keeper.ended(this, 'ok');
+  }
   /** A request that was picked it for goes elsewhere, and was never sent: as if it had not been picked. */
   notAsked(): void {
     if (this.inFlight > 0) this.inFlight--;
+    this.triedAtMs = -Infinity;
   }
 
   /** There was no connection, for whomever. Requests that say it too are not counted again. */
@@ -146,7 +161,12 @@ export class Endpoint {
     this.#keeper.ended(this, 'unreachable');
   }
 
-  /** Takes over what DNS says now. @returns whether anything is different */
+  /** Whether it would have none of the addresses that it has. */
+  movesWith({ addresses }: FoundEndpoint): boolean {
+    return !addresses.some(one => this.#found.includes(one));
+  }
+
+  /** Takes over what DNS says now. @returns whether anything is different, but for the order that servers give addresses in */
   update(found: FoundEndpoint): boolean {
     const same =
       this.priority === found.priority &&
@@ -154,13 +174,13 @@ export class Endpoint {
       this.instance === found.instance &&
       this.secure === found.secure &&
       sameList(this.alpn, found.alpn) &&
-      sameList(this.#found, found.addresses) &&
+      sameMembers(this.#found, found.addresses) &&
       sameMetadata(this.metadata, found.metadata);
+    this.#found = found.addresses;
+    this.tryFirst(this.#firstFamily);
     if (same) return false;
     this.priority = found.priority;
     this.weight = found.weight;
-    this.#found = found.addresses;
-    this.tryFirst(this.#firstFamily);
     this.metadata = found.metadata;
     this.alpn = found.alpn;
     this.instance = found.instance;
@@ -173,4 +193,8 @@ export const familyOf = (address: string): 4 | 6 => (address.includes(':') ? 6 :
 
 function sameList(a: readonly string[], b: readonly string[]): boolean {
   return a.length === b.length && a.every((one, i) => one === b[i]);
+}
+/** Of lists that name nothing twice. */
+function sameMembers(a: readonly string[], b: readonly string[]): boolean {
+  return a.length === b.length && a.every(one => b.includes(one));
 }

@@ -133,7 +133,7 @@ export class Health implements EndpointKeeper {
       if (one.state !== 'out' || one.checkFailed) continue;
       if (one.outUntilMs > now) next = Math.min(next, one.outUntilMs);
       else {
-        one.state = 'trial';
+        this.#try(one);
         due.push(one);
       }
     }
@@ -141,10 +141,30 @@ export class Health implements EndpointKeeper {
     if (due.length > 0) this.events.changed(due);
   }
 
+  #try(endpoint: Endpoint): void {
+    endpoint.state = 'trial';
+    endpoint.triedAtMs = -Infinity;
+  }
+
+  /**
+   * It has none of the addresses that it had, as a pod that was replaced under its name: what was found of the one before says
+   * nothing of it. Where that was not used it is tried, at once.
+   */
+  moved(endpoint: Endpoint): void {
+    endpoint.failures = endpoint.connectFailures = endpoint.successes = endpoint.ejections = 0;
+    endpoint.ejected = endpoint.checkFailed = endpoint.checkedWell = false;
+    if (endpoint.state !== 'out') return;
+    this.#try(endpoint);
+    this.events.changed([endpoint]);
+  }
+
   /** What a check has found, of an endpoint that is checked whether it is used or not. */
   checked(endpoint: Endpoint, well: boolean, failuresInARow: number, most: number): void {
     if (endpoint.state === 'gone') return;
-    if (!well && failuresInARow >= most && !endpoint.checkFailed) {
+    if (well) endpoint.checkedWell = true;
+    // Of one that never was well nobody knows that it has been ready.
+    const isOut = !well && (failuresInARow >= most || !endpoint.checkedWell);
+    if (isOut && !endpoint.checkFailed) {
       endpoint.checkFailed = true;
       endpoint.successes = 0;
       this.#out(endpoint, Infinity, false);
@@ -160,7 +180,7 @@ export class Health implements EndpointKeeper {
     for (const one of this.events.endpoints()) {
       isBusy ||= one.total > 0 || one.ejections > 0;
       if (one.state === 'up' && one.ejections > 0) one.ejections--;
-      if (one.state === 'up' && one.total >= settings.requestVolume) {
+      if (one.state === 'up' && one.total - one.abandoned >= settings.requestVolume) {
         const tier = tiers.get(one.priority);
         if (tier === undefined) tiers.set(one.priority, [one]);
         else tier.push(one);
@@ -169,12 +189,13 @@ export class Health implements EndpointKeeper {
     for (const tier of tiers.values()) if (tier.length >= settings.minimumHosts) this.#ejectOutliers(tier, settings);
     for (const one of this.events.endpoints()) {
       one.requests += one.total;
-      one.total = one.good = 0;
+      one.total = one.good = one.abandoned = 0;
     }
     if (isBusy) this.#sweep = this.clock.after(settings.intervalMs, () => this.#compare(settings));
   }
   #ejectOutliers(tier: readonly Endpoint[], settings: HealthSettings): void {
-    const rates = tier.map(one => one.good / one.total);
+    // Callers who give up say nothing of an endpoint, however many they are.
+    const rates = tier.map(one => one.good / (one.total - one.abandoned));
     const mean = rates.reduce((sum, rate) => sum + rate, 0) / rates.length;
     const variance = rates.reduce((sum, rate) => sum + (rate - mean) ** 2, 0) / rates.length;
     const threshold = mean - settings.stdevFactor * Math.sqrt(variance);

@@ -147,8 +147,10 @@ export class LiveSet implements HealthEvents {
   async #gather(): Promise<Finding> {
     const name = this.#zonal.current;
     const found = await this.#gatherer.gather(name);
-    if (found.kind !== 'missing' || !this.#zonal.isMissing(name)) return found;
-    return this.#gatherer.gather();
+    if (found.kind !== 'missing' || !this.#zonal.isMissing(name, found.noName)) return found;
+    const plain = await this.#gatherer.gather();
+    if (plain.kind === 'missing') this.#zonal.isUnknown();
+    return plain;
   }
 
   #schedule(waitMs: number): void {
@@ -164,11 +166,15 @@ export class LiveSet implements HealthEvents {
   #take(found: Finding): number {
     if (found.kind === 'not offered') return this.#notOffered(found.why, found.ttl);
     if (found.kind === 'missing') return this.#empty(found.why, found.ttl);
-    const { filterFailed } = this;
+    const broken: { by?: Error } = {};
+    const filterFailed = (error: unknown): void => {
+      broken.by ??= error instanceof Error ? error : new Error(String(error));
+    };
     const wanted = found.endpoints.filter(one => isWanted(one, this.settings, filterFailed));
+    if (broken.by !== undefined) this.parts.events.failed(broken.by);
     if (wanted.length === 0) {
       if (found.unknown > 0) throw new QueryFailure('ESERVFAIL');
-      return this.#empty(emptyReason(found, this.settings), found.ttl);
+      return this.#empty(emptyReason(found, this.settings, broken.by), found.ttl, broken.by);
     }
     this.last = found;
     this.#good();
@@ -178,9 +184,6 @@ export class LiveSet implements HealthEvents {
     const waitMs = this.#waitFor(found.ttl);
     return found.unknown > 0 ? Math.min(waitMs, Math.max(UNKNOWN_MS, this.settings.minRefreshMs)) : waitMs;
   }
-  readonly filterFailed = (error: unknown): void => {
-    this.parts.events.failed(error instanceof Error ? error : new Error(String(error)));
-  };
 
   #good(): void {
     this.refreshes.good++;
@@ -206,11 +209,11 @@ export class LiveSet implements HealthEvents {
     return Math.min(Math.max(ttl * 1000, this.settings.minRefreshMs), MAX_NOT_OFFERED_MS);
   }
 
-  #empty(why: string, ttl: number): number {
+  #empty(why: string, ttl: number, cause?: Error): number {
     this.#good();
     const { clock } = this.parts;
     const { emptyGraceMs, minRefreshMs } = this.settings;
-    const error = serviceError('missing', this.settings.name, why);
+    const error = serviceError('missing', this.settings.name, why, cause);
     this.#emptySinceMs ??= clock.nowMs();
     const leftMs = this.#emptySinceMs + emptyGraceMs - clock.nowMs();
     const waitMs = this.#waitFor(ttl);
@@ -263,6 +266,7 @@ export class LiveSet implements HealthEvents {
     const now = clock.nowMs();
     const added: Endpoint[] = [];
     const changed: Endpoint[] = [];
+    const moved: Endpoint[] = [];
     const next = new Map<string, Endpoint>();
     for (const one of found) {
       const known = roster.endpoints.get(one.id);
@@ -271,6 +275,7 @@ export class LiveSet implements HealthEvents {
         added.push(made);
         next.set(one.id, made);
       } else {
+        if (known.movesWith(one)) moved.push(known);
         if (known.update(one)) changed.push(known);
         next.set(one.id, known);
       }
@@ -286,6 +291,7 @@ export class LiveSet implements HealthEvents {
     roster.rebuild();
     this.version++;
     this.parts.events.changed({ added, removed, changed, version: this.version });
+    for (const one of moved) this.health.moved(one);
   }
   get #firstFamily(): 4 | 6 | undefined {
     const { prefer } = this.settings;
@@ -315,8 +321,9 @@ export class LiveSet implements HealthEvents {
   }
 }
 
-function emptyReason({ ignored, endpoints }: Gathered, { within }: ServiceSettings): string {
-  if (endpoints.length > 0) return `none of its ${endpoints.length} endpoints is wanted (where, filter)`;
+function emptyReason({ ignored, endpoints }: Gathered, { within }: ServiceSettings, broken: Error | undefined): string {
+  const threw = broken === undefined ? '' : `, and the filter threw: ${broken.message}`;
+  if (endpoints.length > 0) return `none of its ${endpoints.length} endpoints is wanted (where, filter)${threw}`;
   if (ignored.outside > 0) return `${ignored.outside} targets are outside of ${within} (within)`;
   if (ignored.unusable > 0) return 'its records have port 0, or targets that are no host names';
   return 'no target has an address';

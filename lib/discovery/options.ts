@@ -237,8 +237,10 @@ function defaultWithin({ servername, secure }: Read, domain: string): string | u
 /** @throws {ShardnsError} ERR_SHARDNS_OPTION naming option, value and what was expected */
 export function readServiceOptions(given: unknown, options: unknown): ServiceSettings {
   const ascii = typeof given === 'string' ? asciiName(given) : undefined;
-  if (ascii === undefined || !isDomain(ascii)) {
-    throw optionError('name', given, 'the name of a service, such as _http._tcp.orders.example.com');
+  // Of a URL, or an address with a port, some zone's wildcard would have an answer.
+  if (ascii === undefined || !isDomain(ascii) || /[:/]/.test(ascii)) {
+    const expected = 'the name of a service, such as _http._tcp.orders.example.com, without scheme and port';
+    throw optionError('name', given, expected);
   }
   const name = ascii.endsWith('.') ? ascii : `${ascii}.`;
   const read = readFields(serviceFields, options);

@@ -1,7 +1,8 @@
 // How often a request that failed is tried again, and which. Retries of what an endpoint may have begun to work on are a share
 // of requests, so that a service that is overloaded is not asked twice as often for it (Envoy's retry budgets; Google's SRE
 // book, "Handling overload"). A request that has reached nobody burdens nobody: only `attempts` bounds its retries.
-import type { Clock } from '../base/clock.js';
+import type { Clock, Timer } from '../base/clock.js';
+import { KeepAlive } from '../base/keep-alive.js';
 import type { Random } from '../base/random.js';
 import type { RetryFailure, RetrySettings } from './options.js';
 
@@ -13,6 +14,9 @@ const MAX_BACKOFF_MS = 30_000;
 
 /** RFC 9110 section 9.2.1: they change nothing, so that a second one does no harm. */
 const SAFE: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE']);
+
+/** Held for requests between two tries: they have no socket by which the program would go on. */
+const alive = new KeepAlive();
 
 export class Retries {
   retried = 0;
@@ -61,6 +65,26 @@ export class Retries {
     if (backoffMs === 0) return 0;
     const most = Math.min(backoffMs * 2 ** (attempt - 1), MAX_BACKOFF_MS);
     return most * (1 - jitter * (this.random.uint32() / 0x1_0000_0000));
+  }
+
+  /** The next try, later. @param delayMs what `noteRetry` has said */
+  later(delayMs: number, run: () => void): Timer {
+    let isOver = false;
+    const over = (): void => {
+      if (!isOver) alive.release();
+      isOver = true;
+    };
+    alive.hold();
+    const timer = this.clock.after(delayMs, () => {
+      over();
+      run();
+    });
+    return {
+      cancel: () => {
+        timer.cancel();
+        over();
+      },
+    };
   }
 
   #turn(nowMs: number): void {

@@ -14,6 +14,8 @@ import { makePicker, type Policy, usableWeights } from './policies/policy.js';
 const SLOW_START_STEP_MS = 1000;
 /** The least share of its weight that a new one begins with (Envoy's min_weight_percent). */
 const SLOW_START_LEAST = 0.1;
+/** A request that lasts longer says nothing of an endpoint that is on trial: the next one tries. */
+const TRIAL_MS = 10_000;
 const NOBODY: readonly Endpoint[] = [];
 
 export interface RosterOptions {
@@ -57,7 +59,13 @@ export class Roster {
     return this.#picker?.pick(key);
   }
   #nextTrial(): Endpoint | undefined {
-    for (const one of this.#trials) if (one.inFlight === 0) return one;
+    const now = this.clock.nowMs();
+    for (const one of this.#trials) {
+      // Not by what is in flight: streams and sockets that are older may last for hours.
+      if (now - one.triedAtMs < TRIAL_MS) continue;
+      one.triedAtMs = now;
+      return one;
+    }
     return undefined;
   }
 

@@ -95,6 +95,7 @@ export class Service
    * @throws {ShardnsError} ERR_SHARDNS_CLOSED
    */
   pick(options?: PickOptions): Endpoint {
+    if (this.#closed) this.#none(); // also where others hold the set
     const { roster } = this.#set;
     const endpoint =
       options === undefined
@@ -109,6 +110,7 @@ export class Service
    * @throws what `pick` throws
    */
   peek(key?: string): Endpoint {
+    if (this.#closed) this.#none();
     return this.#set.roster.peek(key) ?? this.#none();
   }
   #none(): never {
@@ -122,7 +124,10 @@ export class Service
   /** An agent for `http` requests, whatever host they name; with `tls: true` for `https`. */
   agent(options: AgentOptions = {}): Agent {
     this.#checkOpen('agent');
-    return this.#own(makeAgent(this, options), agent => agent.destroy());
+    return this.#own(
+      ended => makeAgent(this, options, ended),
+      agent => agent.destroy(),
+    );
   }
   /**
    * A dispatcher for `fetch` and undici, whatever origin requests name.
@@ -130,7 +135,10 @@ export class Service
    */
   dispatcher(options: DispatcherOptions = {}): ServiceDispatcher {
     this.#checkOpen('dispatcher');
-    return this.#own(makeDispatcher(this, options), dispatcher => void dispatcher.destroy(null));
+    return this.#own(
+      ended => makeDispatcher(this, options, ended),
+      dispatcher => void dispatcher.destroy(null),
+    );
   }
   /**
    * Options for a client of @grpc/grpc-js; see `registerGrpc`.
@@ -152,7 +160,9 @@ export class Service
     return (this.#lookup ??= lookupOf(this));
   }
 
-  #own<T>(made: T, close: (made: T) => void): T {
+  /** @param make is told what to call when it has come to its end by itself: nothing is to be let go then */
+  #own<T>(make: (ended: () => void) => T, close: (made: T) => void): T {
+    const made = make(() => this.#closing.delete(closing));
     const closing = { close: () => close(made) };
     this.#closing.add(closing);
     return made;
@@ -162,8 +172,11 @@ export class Service
   }
 
   /** Looks now whether DNS says something else, where the last look is a second ago or more. Never rejects. */
-  refresh(): Promise<void> {
-    return this.#set.lookAgain();
+  async refresh(): Promise<void> {
+    const { alive } = this.#parts;
+    alive.hold();
+    await this.#set.lookAgain();
+    alive.release();
   }
   /** The same in the background, and not while servers fail: for those who see that something is wrong. */
   refreshSoon(): void {
@@ -181,13 +194,16 @@ export class Service
 
   /** Tells those who listen; a listener's mistake is no one else's. */
   tell<K extends keyof ServiceEvents>(event: K, ...args: ServiceEvents[K]): void {
-    if (event === 'error' && this.listenerCount('error') === 0) return;
-    try {
-      (this.emit as (event: string, ...args: unknown[]) => boolean).call(this, event, ...args);
-    } catch (error) {
-      queueMicrotask(() => {
-        throw error;
-      });
+    // One by one: what one of them throws keeps nothing from the others, agents and iterators among them.
+    const listeners = this.rawListeners(event) as unknown as ((...args: unknown[]) => void)[];
+    for (const listener of listeners) {
+      try {
+        Reflect.apply(listener, this, args);
+      } catch (error) {
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
     }
   }
 

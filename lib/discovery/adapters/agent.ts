@@ -55,8 +55,11 @@ function placeAt(one: SocketOptions | Socket, endpoint: Endpoint): void {
   (one as { [ENDPOINT]?: Endpoint })[ENDPOINT] = endpoint;
 }
 
-/** @param options those of http.Agent; kept alive by default */
-export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentOptions): http.Agent {
+/**
+ * @param options those of http.Agent; kept alive by default
+ * @param ended called when it is destroyed
+ */
+export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentOptions, ended: () => void): http.Agent {
   const secure = tls !== undefined && tls !== false;
   const Base = (secure ? https.Agent : http.Agent) as unknown as new (options: object) => Inside;
   const sessions = new TlsSessions();
@@ -140,7 +143,7 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
       const delay = retries.noteRetry(failure);
       if (delay === 0) add();
       else {
-        const timer = service.clock.after(delay, () => {
+        const timer = retries.later(delay, () => {
           tracked.notConnected();
           add();
         });
@@ -263,6 +266,7 @@ export function makeAgent(service: ServiceFace, { tls, key, ...options }: AgentO
     override destroy(): void {
       service.off('change', onChange);
       service.off('health', onHealth);
+      ended();
       super.destroy();
     }
   }

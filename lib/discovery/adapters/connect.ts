@@ -182,7 +182,7 @@ export function connectInTurn(
       const delay = retries.noteRetry(failure);
       if (delay === 0) attempt(next);
       else {
-        const timer = service.clock.after(delay, () => attempt(next));
+        const timer = retries.later(delay, () => attempt(next));
         giveUp = () => {
           timer.cancel();
           next.notAsked();
@@ -233,6 +233,7 @@ export function connectService(service: ServiceFace, options: ConnectOptions): P
         reject(error!);
         return;
       }
+      made.endpoint.goesWell();
       made.socket.once('close', hadError => made.endpoint.done(hadError ? 'failed' : 'ok'));
       resolve(made.socket);
     });

@@ -95,8 +95,11 @@ interface ConnectorOptions {
 }
 type ConnectorCallback = (error: Error | null, socket: Socket | null) => void;
 
-/** @throws {ShardnsError} ERR_SHARDNS_OPTION where there is no Agent */
-export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): ServiceDispatcher {
+/**
+ * @param told called when it is closed or destroyed
+ * @throws {ShardnsError} ERR_SHARDNS_OPTION where there is no Agent
+ */
+export function makeDispatcher(service: ServiceFace, given: DispatcherOptions, told: () => void): ServiceDispatcher {
   const { Agent, wrap } = undiciOf(given.undici);
   const h2 = given.agent?.allowH2 === true;
   const alpn = h2 ? ['h2', 'http/1.1'] : ['http/1.1'];
@@ -197,6 +200,7 @@ export function makeDispatcher(service: ServiceFace, given: DispatcherOptions): 
   const end = async (how: (agent: UndiciAgent) => Promise<void>): Promise<void> => {
     if (!ended) service.off('change', onChange);
     ended = true;
+    told();
     const all = [...agents.values()];
     agents.clear();
     await Promise.all(all.map(({ agent }) => how(agent)));

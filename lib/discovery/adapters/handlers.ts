@@ -41,6 +41,20 @@ const CALLED_OFF: ReadonlySet<unknown> = new Set(['UND_ERR_ABORTED', 'ABORT_ERR'
 const isCalledOff = ({ name, code }: Error & { code?: unknown }): boolean =>
   name === 'AbortError' || CALLED_OFF.has(code);
 
+/** Requests that undici refuses, or that are not what their headers say; and what ends with the dispatcher that it was given. */
+const OF_THE_CALLER: ReadonlySet<unknown> = new Set([
+  'UND_ERR_INVALID_ARG',
+  'UND_ERR_NOT_SUPPORTED',
+  'UND_ERR_REQ_CONTENT_LENGTH_MISMATCH',
+  'UND_ERR_INVALID_RETURN_VALUE',
+  'UND_ERR_DESTROYED',
+]);
+/** Whether no endpoint has any part in it: whoever can have such requests sent takes no endpoint from others by it. */
+function isOfTheCaller(error: Error & { code?: unknown }, { body }: DispatchOptions): boolean {
+  // A stream that breaks off ends its request with its own error, such as an upload that is passed on from somewhere else.
+  return OF_THE_CALLER.has(error.code) || (body as { errored?: unknown } | null | undefined)?.errored === error;
+}
+
 interface CalledOff {
   readonly reason: unknown;
 }
@@ -88,7 +102,12 @@ abstract class Passing {
 
   /** @returns whether it goes on at another endpoint; otherwise the error is the caller's */
   protected goesOn(error: Error): boolean {
+    const { sender, options } = this.begun;
     const stopped = this.calledOff;
+    if (isOfTheCaller(error, options)) {
+      this.#end('abandoned');
+      return false;
+    }
     if (stopped !== undefined || isCalledOff(error)) {
       const isSilent = this.#sent && this.#status === 0 && isTimeout(stopped === undefined ? error : stopped.reason);
       this.#end(isSilent ? 'failed' : 'abandoned');
@@ -98,9 +117,8 @@ abstract class Passing {
       this.#end('failed');
       return false;
     }
-    const { sender, options } = this.begun;
     const endpoint = this.#endpoint;
-    const { retries, clock } = sender.service;
+    const { retries } = sender.service;
     const sent = this.#sent;
     endpoint.done(sent ? 'failed' : 'unreachable');
     this.#isOver = true;
@@ -129,7 +147,7 @@ abstract class Passing {
       }
     };
     if (delay === 0) process.nextTick(again);
-    else clock.after(delay, again);
+    else retries.later(delay, again);
     return true;
   }
 }

@@ -59,6 +59,9 @@ export interface Gathered {
 
 export type Finding =
   | Gathered
-  /** @property ttl seconds for which that is said */
-  | { readonly kind: 'missing'; readonly why: string; readonly ttl: number }
+  /**
+   * @property ttl seconds for which that is said
+   * @property noName whether there is no such name at all (NXDOMAIN), of whatever type
+   */
+  | { readonly kind: 'missing'; readonly why: string; readonly ttl: number; readonly noName: boolean }
   | { readonly kind: 'not offered'; readonly why: string; readonly ttl: number };

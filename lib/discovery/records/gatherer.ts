@@ -92,7 +92,12 @@ export class Gatherer {
       }
       if (isTargets(read)) return await this.#complete(kind, read);
       if (read.kind === 'not offered') return read;
-      missing = { ...read, ttl: Math.min(read.ttl, missing?.ttl ?? Infinity), why: missing?.why ?? read.why };
+      missing = {
+        kind: 'missing',
+        why: missing?.why ?? read.why,
+        ttl: Math.min(read.ttl, missing?.ttl ?? Infinity),
+        noName: read.noName && missing?.noName !== false,
+      };
     }
     if (missing === undefined) throw failure;
     return missing;
@@ -177,7 +182,9 @@ export class Gatherer {
       const list = new TargetList(this.options.within);
       if (alias !== undefined) {
         if (alias.target.length === 1) return { kind: 'not offered', why: 'it is an alias of "." (RFC 9460)', ttl };
-        if (aliases === MAX_ALIASES) return { kind: 'missing', why: `more than ${MAX_ALIASES} aliases`, ttl };
+        if (aliases === MAX_ALIASES) {
+          return { kind: 'missing', why: `more than ${MAX_ALIASES} aliases`, ttl, noName: false };
+        }
         asked = `${hostText(alias.target)}.`;
         continue;
       }
@@ -262,7 +269,9 @@ export class Gatherer {
     if (endpoints.length === 0) this.#refuse(refused);
     if (unknown > 0 && endpoints.length === 0) throw new QueryFailure('ESERVFAIL');
     if (kind === 'address' && endpoints.length === 0) {
-      return { kind: 'missing', why: `${name} has no address`, ttl: finite(ttl) };
+      // None where the name is none of a host.
+      const noName = targets.every(one => addresses.get(one.key)!.noName);
+      return { kind: 'missing', why: `${name} has no address`, ttl: finite(ttl), noName };
     }
     this.#earlier.keep();
     this.#last = kind;
@@ -312,5 +321,5 @@ const finite = (ttl: number): number => (Number.isFinite(ttl) ? ttl : 0);
 
 function missing(answer: Answer, name: string, type: string, ttl: number): Missing {
   const why = answer.missing ? `there is no ${name}` : `${name} has no ${type} record`;
-  return { kind: 'missing', why, ttl: finite(ttl) };
+  return { kind: 'missing', why, ttl: finite(ttl), noName: answer.missing };
 }

@@ -17,6 +17,8 @@ export interface HostAddresses {
   readonly ttl: number;
   /** No server could tell. */
   readonly failed: boolean;
+  /** There is no such name (NXDOMAIN). */
+  readonly noName: boolean;
   /** Of a source that proves: why not all of it is. */
   readonly unproven: string | undefined;
 }
@@ -67,7 +69,9 @@ async function askFollowing(source: RecordSource, name: string, type: number) {
     ttl = Math.min(ttl, found.ttl);
     unproven ??= answer.unproven?.reason;
     const isAlias = found.records.length === 0 && !answer.missing && !equalNames(found.owner, encodeName(asked));
-    if (!isAlias || followed === MAX_FOLLOWED) return { records: found.records, ttl, unproven };
+    if (!isAlias || followed === MAX_FOLLOWED) {
+      return { records: found.records, ttl, unproven, missing: answer.missing };
+    }
     asked = nameToText(found.owner);
   }
 }
@@ -89,10 +93,12 @@ async function addressesOf(source: RecordSource, key: string, host: string, aski
   let failed = false;
   let unproven: string | undefined;
   let denied = Infinity;
+  let noName = true;
   for (const [i, answer] of answers.entries()) {
     const family = `${key}${types[i]}`;
     const reason = answer instanceof QueryFailure ? answer.unproven?.reason : answer.unproven;
     unproven ??= reason;
+    noName &&= !(answer instanceof QueryFailure) && answer.missing;
     if (!isTold(answer, asking)) {
       failed = true;
       addresses.push(...(earlier.addresses.untold(family) ?? []));
@@ -110,7 +116,7 @@ async function addressesOf(source: RecordSource, key: string, host: string, aski
   const ttl = isFound ? least : denied;
   // Where all has to be proven, what is not is not among them.
   if (isFound && asking.provenOnly) unproven = undefined;
-  return { addresses: source.sort(addresses.slice(0, most)), ttl, failed: failed && !isFound, unproven };
+  return { addresses: source.sort(addresses.slice(0, most)), ttl, failed: failed && !isFound, noName, unproven };
 }
 
 /**
@@ -128,7 +134,10 @@ export async function addressesOfAll(
   for (const [key, host] of hosts) {
     const came = source.proves ? undefined : known.get(key);
     if (came === undefined) wanted.push([key, host]);
-    else found.set(key, { addresses: source.sort(came.addresses), ttl: came.ttl, failed: false, unproven: undefined });
+    else {
+      const addresses = source.sort(came.addresses);
+      found.set(key, { addresses, ttl: came.ttl, failed: false, noName: false, unproven: undefined });
+    }
   }
   const ordered = source.round(wanted, ([, host]) => `${host}.`);
   await eachOf(ordered, Math.min(MAX_AT_ONCE, ordered.length), async ([key, host]) => {

@@ -84,6 +84,41 @@ describe('Kubernetes', () => {
     expect(service.endpoints).toEqual([pod]);
     expect(pod.address).toBe('10.1.0.7');
   });
+  test('a pod of a StatefulSet that was out is tried at once when another is in its place', async () => {
+    const at = (...addresses: string[]): void => {
+      const host = (i: number): string => `web-${i}.orders.shop.svc.cluster.local`;
+      dns.names.set(
+        NAME,
+        addresses.map((_, i) => ['SRV', `0 50 8080 ${host(i)}.`]),
+      );
+      dns.additional.set(
+        NAME,
+        addresses.map((address, i) => [host(i), ['A', address]]),
+      );
+    };
+    at('10.1.0.1', '10.1.0.2');
+    const service = await dns.discover(NAME);
+    const [pod, other] = service.endpoints;
+    const told: string[] = [];
+    service.on('health', one => told.push(`${one.host.slice(0, 5)} ${one.state}`));
+    for (let i = 0; i < 5; i++) {
+      pod.done('unreachable');
+      pod.state = 'up'; // as after as many trials
+    }
+    pod.done('unreachable');
+    expect(pod.state).toBe('out');
+    told.length = 0;
+    at('10.1.0.7', '10.1.0.2');
+    await dns.advance(6000);
+    expect(told).toEqual(['web-0 trial']);
+    for (let i = 0; i < 2; i++) {
+      expect(service.pick()).toBe(pod);
+      pod.done('ok');
+    }
+    expect(pod.state).toBe('up');
+    expect([pod.address, pod.ejections]).toEqual(['10.1.0.7', 0]);
+    expect(other.state).toBe('up');
+  });
   test('a service that is scaled to none and back', async () => {
     headless(['10.1.0.1']);
     const service = await dns.discover(NAME);

@@ -1,6 +1,6 @@
 // A live set follows what DNS says, keeps what it knows when nobody can tell, and asks no more than it has to.
 import { inspect } from 'node:util';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import type { ServiceError } from '../../../lib/discovery/failures.js';
 import type { Change } from '../../../lib/discovery/live-set.js';
 import { Rcode } from '../../../lib/wire/iana.js';
@@ -197,6 +197,61 @@ describe('a live set', () => {
     expect(inspect(endpoint).length).toBeLessThan(2000); // of itself, not of the set behind it
     expect(endpoint).toMatchObject({ priority: 3, weight: 77, address: '10.9.9.9' });
     expect(changes).toMatchObject([{ added: [], removed: [], changed: [endpoint], version: 2 }]);
+  });
+
+  test('addresses in another order, as servers rotate them, are no change, and are tried in that order', async () => {
+    const rotated = (...addresses: string[]): void => {
+      dns.names.set(NAME, [['SRV', '0 0 80 a.example.']]);
+      dns.additional.set(
+        NAME,
+        addresses.map(address => ['a.example', ['A', address]]),
+      );
+    };
+    rotated('10.0.0.1', '10.0.0.2');
+    const service = await dns.discover(NAME);
+    rotated('10.0.0.2', '10.0.0.1');
+    await dns.advance(6000);
+    expect(service.version).toBe(1);
+    expect(service.endpoints[0].addresses).toEqual(['10.0.0.2', '10.0.0.1']);
+    rotated('10.0.0.1', '10.0.0.3');
+    await dns.advance(6000);
+    expect(service.version).toBe(2);
+  });
+
+  test('one that listens and throws keeps nothing from the others', async () => {
+    const thrown: (() => void)[] = [];
+    const later = vi.spyOn(globalThis, 'queueMicrotask').mockImplementation(run => void thrown.push(run));
+    try {
+      dns.service(NAME, 2);
+      const service = await dns.discover(NAME);
+      service.on('change', () => {
+        throw new Error('of the listener');
+      });
+      let told = 0;
+      service.once('change', () => told++);
+      service.on('change', () => told++);
+      dns.service(NAME, 3);
+      await dns.advance(6000);
+      dns.service(NAME, 2);
+      await dns.advance(6000);
+      expect(told).toBe(3);
+      expect(thrown).toHaveLength(2);
+      expect(thrown[0]).toThrow('of the listener');
+    } finally {
+      later.mockRestore();
+    }
+  });
+
+  test('one that is closed picks nothing, though others follow the same set', async () => {
+    dns.service(NAME, 2);
+    const one = await dns.discover(NAME);
+    const other = await dns.discover(NAME);
+    one.close();
+    for (const pick of [() => one.pick(), () => one.peek(), () => one.pick({ not: [] })]) {
+      expect(pick).toThrow(expect.objectContaining({ code: 'ERR_SHARDNS_CLOSED' }));
+    }
+    expect(other.size).toBe(2);
+    expect(other.pick().inFlight).toBe(1);
   });
 });
 

@@ -101,6 +101,44 @@ describe('passive health', () => {
     await dns.advance(10_500);
     expect(service.endpoints.filter(one => one.state === 'out')).toEqual([bad]);
   });
+  test('callers who give up are nobody’s failure, however many they are at one endpoint', async () => {
+    dns.service(NAME, 6);
+    const service = await dns.discover(NAME);
+    for (const one of service.endpoints) times(200, () => one.done('ok'));
+    times(2000, () => service.endpoints[0].done('abandoned'));
+    await dns.advance(10_500);
+    expect(service.report().states).toEqual({ up: 6, out: 0, trial: 0 });
+  });
+  test('an endpoint that older requests last at, for hours, is tried again all the same', async () => {
+    dns.service(NAME, 3);
+    const service = await dns.discover(NAME);
+    const [one] = service.endpoints;
+    const older: Endpoint[] = [];
+    times(60, () => older.push(service.pick()));
+    expect(one.inFlight).toBeGreaterThan(0);
+    one.done('unreachable');
+    expect(one.state).toBe('out');
+    await dns.advance(1250);
+    times(2, () => {
+      expect(service.pick()).toBe(one);
+      times(50, () => expect(service.pick()).not.toBe(one)); // one at a time
+      one.done('ok');
+    });
+    expect(one.state).toBe('up');
+  });
+  test('a trial that lasts says nothing: after ten seconds another request tries', async () => {
+    dns.service(NAME, 3);
+    const service = await dns.discover(NAME);
+    const [one] = service.endpoints;
+    one.done('unreachable');
+    await dns.advance(1250);
+    expect(service.pick()).toBe(one);
+    await dns.advance(9500);
+    times(50, () => expect(service.pick()).not.toBe(one));
+    await dns.advance(750);
+    expect(service.pick()).toBe(one);
+    expect(service.pick()).not.toBe(one);
+  });
   test('with `health: false` requests have no say', async () => {
     dns.service(NAME, 2);
     const service = await dns.discover(NAME, { health: false });
@@ -177,6 +215,27 @@ describe('checks', () => {
     expect(running.most).toBeLessThanOrEqual(8);
     service.close();
   });
+});
+
+test('an endpoint that joins is checked within a second, and out with its first failure; one that was well, the third', async () => {
+  dns.service(NAME, 2);
+  const { discover } = await import('../../../lib/discovery/discover.js');
+  const ill = new Set(['p3.example']);
+  const service = await discover(
+    NAME,
+    { client: dns.client, check: { intervalMs: 10_000, failures: 3 } },
+    { check: endpoint => Promise.resolve(!ill.has(endpoint.host)) },
+  );
+  await dns.advance(11_000);
+  ill.add('p1.example');
+  dns.service(NAME, 3);
+  await dns.advance(7250);
+  const states = (): string[] => service.endpoints.map(one => `${one.host} ${one.state}`);
+  expect(states()).toEqual(['p1.example up', 'p2.example up', 'p3.example out']);
+  ill.delete('p3.example');
+  await dns.advance(33_000);
+  expect(states()).toEqual(['p1.example out', 'p2.example up', 'p3.example up']);
+  service.close();
 });
 
 describe('subsets and slow start', () => {

@@ -176,6 +176,18 @@ describe('the name that is proven', () => {
 });
 
 describe('what is gone', () => {
+  test('an agent or a dispatcher that has come to its end is held by no service', async () => {
+    const service = await follow([{ name: 'p0', port: 80 }]);
+    const agent = service.agent();
+    const closed = service.dispatcher();
+    const destroyed = service.dispatcher();
+    agent.destroy();
+    await closed.close();
+    await destroyed.destroy();
+    const held = [agent, closed, destroyed].map(one => vi.spyOn(one as { destroy(): unknown }, 'destroy'));
+    service.close();
+    for (const one of held) expect(one).not.toHaveBeenCalled();
+  });
   test('a dispatcher keeps no agent of an endpoint that has left, and none after its end', async () => {
     let made = 0;
     let closed = 0;

@@ -94,6 +94,20 @@ test('DNS is dead for an hour, and an endpoint dies in it: no request fails, by 
   expect(service.endpoints.every(one => one.inFlight === 0)).toBe(true);
 });
 
+test('an endpoint that connections are made to is back, however long they last', async () => {
+  const { service, clock } = await stand(3);
+  const [one] = service.endpoints;
+  one.isUnreachable();
+  expect(one.state).toBe('out');
+  await clock.advance(1250);
+  for (let i = 0; i < 2; i++) {
+    const socket = await service.connect();
+    closing.push(() => socket.on('error', () => {}).destroy());
+    expect(one.inFlight).toBe(i + 1);
+  }
+  expect(one.state).toBe('up');
+});
+
 test('connect() under load, an endpoint killed: every caller has a connection', async () => {
   const { service, backends } = await stand(3);
   const errors: unknown[] = [];

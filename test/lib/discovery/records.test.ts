@@ -114,6 +114,11 @@ describe('SRV records', () => {
       await expect(dns.tryToDiscover(name)).rejects.toMatchObject({ code: 'ERR_SHARDNS_OPTION' });
     }
   });
+  test('so is a URL, or a name with a port', async () => {
+    for (const name of ['http://orders.example', 'orders.example:8080', 'orders.example/x', '[::1]', '::1']) {
+      await expect(dns.tryToDiscover(name)).rejects.toThrow(/^name: expected .*without scheme and port/);
+    }
+  });
 });
 
 describe('other records', () => {
@@ -234,7 +239,20 @@ describe('other records', () => {
     const broken = (): boolean => {
       throw new Error('of the filter');
     };
-    await expect(dns.tryToDiscover(NAME, { filter: broken })).rejects.toThrow(/of the filter|is wanted/);
+    await expect(dns.tryToDiscover(NAME, { filter: broken })).rejects.toThrow(
+      /none of its 3 endpoints is wanted .*, and the filter threw: of the filter/,
+    );
+  });
+  test('a filter that throws for one endpoint takes the others, and says so once a look', async () => {
+    dns.service(NAME, 4);
+    dns.additional.get(NAME)!.push(['p2.example', ['TXT', 'version=2']], ['p3.example', ['TXT', 'version=3']]);
+    const filter: DiscoverOptions['filter'] = ({ metadata }) => metadata.version.length > 0;
+    const service = await dns.discover(NAME, { filter });
+    expect(ids(service)).toEqual(['p2.example:8080', 'p3.example:8080']);
+    const errors: Error[] = [];
+    service.on('error', error => errors.push(error));
+    await dns.advance(5500);
+    expect(errors.map(error => error.name)).toEqual(['TypeError']);
   });
   test('a zone’s endpoints are used while one of them is well', async () => {
     dns.service(NAME, 4);
@@ -268,6 +286,32 @@ describe('other records', () => {
     expect(dns.countOf(`${zonal} SRV`)).toBe(1);
     dns.service(zonal, 1);
     await dns.advance(20_000);
+    expect(service.size).toBe(1);
+  });
+  test.each([
+    ['by SRV', NAME, {}, '_http._tcp.eu-1a.pin._zone.orders.example'],
+    ['by address', 'orders.example', { port: 80 }, 'eu-1a.pin._zone.orders.example'],
+  ] as const)('a pinned zone has no endpoint of others (%s)', async (_how, name, also, zonal) => {
+    dns.service(NAME, 4);
+    dns.names.set('orders.example', [['A', '10.0.0.1']]);
+    dns.names.set(zonal, [['TXT', 'no such record']]);
+    const options = { zone: 'eu-1a', zonal: 'pin', ...also } as const;
+    await expect(dns.tryToDiscover(name, options)).rejects.toMatchObject({ category: 'missing' });
+    const service = await dns.discover(name, { ...options, ready: false });
+    await dns.advance(20_000);
+    expect(service.size).toBe(0);
+    // A server without the option has no such name.
+    dns.names.delete(zonal);
+    await dns.advance(20_000);
+    expect(service.size).toBeGreaterThan(0);
+  });
+  test('while a service is not there at all, its zonal name is asked for each time', async () => {
+    const zonal = '_http._tcp.eu-1a.pin._zone.orders.example';
+    const service = await dns.discover(NAME, { zone: 'eu-1a', zonal: 'pin', ready: false });
+    await dns.advance(6000);
+    dns.service(NAME, 4);
+    dns.service(zonal, 1);
+    await dns.advance(7000);
     expect(service.size).toBe(1);
   });
 });

@@ -3,6 +3,7 @@
 import { type AddressInfo, createServer } from 'node:net';
 import http from 'node:http';
 import { afterEach, describe, expect, test, vi } from 'vitest';
+import { KeepAlive } from '../../../lib/base/keep-alive.js';
 import type { AnyHandler } from '../../../lib/discovery/adapters/handlers.js';
 import { discover } from '../../../lib/discovery/discover.js';
 import type { Endpoint } from '../../../lib/discovery/endpoint.js';
@@ -167,6 +168,43 @@ describe('between two tries', () => {
     expect(errors.map(one => one.message)).toEqual(['enough']);
     expect(made(service)).toBe(1);
     expect(nobodyInFlight(service)).toBe(true);
+  });
+  test('the program goes on for those who wait, and for no others', async () => {
+    const { service, clock } = await follow(await dead(3), { retry });
+    const hold = vi.spyOn(KeepAlive.prototype, 'hold');
+    const release = vi.spyOn(KeepAlive.prototype, 'release');
+    closing.push(() => (hold.mockRestore(), release.mockRestore()));
+    const held = (): number => hold.mock.calls.length - release.mock.calls.length;
+    const dispatcher = service.dispatcher();
+    const ways: ((signal: AbortSignal) => Promise<unknown>)[] = [
+      signal => service.connect({ signal }),
+      signal =>
+        new Promise((_, reject) => http.get({ host: 'orders', agent: service.agent(), signal }).on('error', reject)),
+      signal => fetch('http://orders/', { dispatcher, signal } as RequestInit),
+    ];
+    for (const way of ways) {
+      let before = made(service);
+      const { signal } = new AbortController();
+      const ended = way(signal).catch(() => 'ended');
+      for (const ms of [1000, 2000]) {
+        await vi.waitFor(() => expect(made(service)).toBe(before + 1), 120_000);
+        expect(held()).toBe(1);
+        before++;
+        await clock.advance(ms);
+      }
+      expect(await ended).toBe('ended');
+      expect(held()).toBe(0);
+    }
+    for (const way of ways.slice(0, 2)) {
+      const before = made(service);
+      const controller = new AbortController();
+      const ended = way(controller.signal).catch(() => 'ended');
+      await vi.waitFor(() => expect(made(service)).toBe(before + 1), 120_000);
+      expect(held()).toBe(1);
+      controller.abort();
+      expect(await ended).toBe('ended');
+      expect(held()).toBe(0);
+    }
   });
   test('where there is no other endpoint none is counted, and the error is the caller’s at once', async () => {
     const { service } = await follow(await dead(1), { retry });
