@@ -44,7 +44,7 @@ test('a body of fetch that breaks off is not the endpoint’s failure', async ()
       else controller.error(new Error('aborted'));
     },
   });
-  const asked = fetch('http://orders/', { method: 'POST', body, duplex: 'half', dispatcher } as RequestInit);
+  const asked = fetch('http://orders/', { method: 'POST', body, duplex: 'half', dispatcher } as unknown as RequestInit);
   await expect(asked).rejects.toThrow();
   await until(() => isIdle(service));
   expect(service.report().states).toMatchObject({ up: 1, out: 0 });
