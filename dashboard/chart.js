@@ -6,18 +6,23 @@ import { html } from './html.js';
 const COLOURS = ['--blue', '--orange', '--green', '--purple', '--grey'];
 const DASHES = [undefined, [6, 3], [2, 3], [8, 3, 2, 3], [1, 2]];
 const HEIGHT = 180;
+/** Seconds between two times below a chart: nothing is told of less than one. */
+const TIME_STEPS = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14_400, 28_800, 86_400, 172_800];
 
 const colour = name => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
-function optionsOf({ title, series, value, width }) {
+function optionsOf({ title, series, value, most, width }) {
   const axis = { stroke: colour('--muted'), grid: { stroke: colour('--line') }, ticks: { stroke: colour('--line') } };
   return {
     width,
     height: HEIGHT,
     cursor: { drag: { x: false, y: false } },
     legend: { live: true },
-    scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.1, 1)] } },
-    axes: [axis, { ...axis, size: 56, values: (_, ticks) => ticks.map(value) }],
+    scales: { y: { range: (_, low, high) => [0, most ?? Math.max(high * 1.1, 1)] } },
+    axes: [
+      { ...axis, incrs: TIME_STEPS },
+      { ...axis, size: 56, values: (_, ticks) => ticks.map(value) },
+    ],
     series: [
       { label: 'time' },
       ...series.map((name, i) => ({
@@ -33,8 +38,8 @@ function optionsOf({ title, series, value, width }) {
   };
 }
 
-/** `rows`: times in seconds first, then the values of each series. */
-export function Chart({ title, series, rows, value }) {
+/** `rows`: times in seconds first, then the values of each series; `most`: the top, where it stands for something. */
+export function Chart({ title, series, rows, value, most }) {
   const place = useRef(null);
   const plot = useRef(null);
   useEffect(() => {
@@ -42,7 +47,7 @@ export function Chart({ title, series, rows, value }) {
     const make = () => {
       plot.current?.destroy();
       plot.current = new uPlot(
-        optionsOf({ title: '', series, value, width: element.clientWidth }),
+        optionsOf({ title: '', series, value, most, width: element.clientWidth }),
         plot.current?.data ?? rows,
         element,
       );

@@ -21,7 +21,8 @@ export function octets(value) {
 export function micros(value) {
   if (value === 0) return '–';
   if (value < 1000) return `${Math.round(value)} µs`;
-  return value < 1e6 ? `${(value / 1000).toFixed(1)} ms` : `${(value / 1e6).toFixed(1)} s`;
+  if (value < 1e4) return `${(value / 1000).toFixed(1)} ms`;
+  return value < 1e6 ? `${Math.round(value / 1000)} ms` : `${(value / 1e6).toFixed(1)} s`;
 }
 
 export function duration(seconds) {

@@ -49,6 +49,7 @@ export function Overview({ samples, info, stepSeconds }) {
       series=${['hits']}
       rows=${[times, share]}
       value=${one => `${one.toFixed(0)} %`}
+      most=${100}
     />
     <${Chart}
       title="Time to a reply, of those that JavaScript or an upstream had a part in"

@@ -49,7 +49,7 @@ function Log({ onError }) {
     setQuery(wanted);
     void read(wanted);
   };
-  if (off !== '') return html`<p role="status">No query is logged: ${off}</p>`;
+  if (off !== '') return html`<p role="status">${off}</p>`;
   return html`
     <form class="row" onSubmit=${search}>
       ${FIELDS.map(([key, label, hint]) => html`<label key=${key}>${label} <input name=${key} placeholder=${hint} size="12" autocapitalize="none" spellcheck="false" /></label>`)}
@@ -141,7 +141,7 @@ function Top({ onError }) {
                 </tbody>
               </table>
             </div>`
-        : html`<p role="status">Nothing is counted: ${off}</p>`
+        : html`<p role="status">${off}</p>`
     }
   `;
 }
