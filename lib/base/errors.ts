@@ -39,9 +39,11 @@ export function optionError(option: string, value: unknown, expected: string): S
 
 /**
  * Who is named in a URL, with a password: up to the last @ of the part before its path, and where what follows a colon is no
- * port, up to the last @ at all. A password that should have been escaped, and has a slash in it, is not shown either.
+ * port, up to the last @ at all. A password that should have been escaped, and has a slash in it, is not shown either. URLs of a
+ * Redis have no @ but that one: there a password may look like a port, too.
  */
-const CREDENTIALS = /:\/\/(?:[^/?#@\s:]*:(?!\d{0,5}(?:[/?#\s"',\]]|$))(?:(?!:\/\/)\S)*|[^/?#\s]*)@/g;
+const CREDENTIALS =
+  /(?<=\brediss?):\/\/(?:(?!:\/\/)\S)*@|:\/\/(?:[^/?#@\s:]*:(?!\d{0,5}(?:[/?#\s"',\]]|$))(?:(?!:\/\/)\S)*|[^/?#\s]*)@/g;
 
 /** Text whose URLs name no user and no password. */
 export const withoutCredentials = (text: string): string => text.replace(CREDENTIALS, '://');

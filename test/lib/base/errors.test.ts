@@ -10,6 +10,8 @@ describe('a URL in a message', () => {
     ['redis://:sec/ret+of/base64=@host:6379', 'redis://host:6379'],
     ['redis://user:sec?ret#@host', 'redis://host'],
     ['rediss://:1secret/@host', 'rediss://host'],
+    ['redis://:123/sec@host:6379', 'redis://host:6379'],
+    ['redis://user:12345/sec#8@host/0', 'redis://host/0'],
     ['["redis://a:b/c@h1","redis://:d@e@h2"]', '["redis://h1","redis://h2"]'],
   ])('names no user and no password: %s', (text, expected) => {
     expect(withoutCredentials(text)).toBe(expected);
