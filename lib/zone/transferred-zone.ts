@@ -56,6 +56,8 @@ export interface TransferredParts {
 
 /** Records of two versions that are compared in one go. */
 const COMPARED_AT_ONCE = 10_000;
+const isComparedAtOnce = (before: Zone, zone: Zone): boolean =>
+  before.base === zone.base || before.recordCount + zone.recordCount <= COMPARED_AT_ONCE;
 
 /** For a zone of one's own, which does not expire. */
 const FOR_EVER = 2 ** 40;
@@ -148,7 +150,7 @@ export class TransferredZone implements ZoneLink {
       return;
     }
     if (difference !== undefined) this.journal.add(difference);
-    else if (before.base === zone.base || before.recordCount + zone.recordCount <= COMPARED_AT_ONCE) {
+    else if (isComparedAtOnce(before, zone)) {
       this.journal.add(between(before, zone, differenceOf(before, zone)));
     } else if (this.options.allowTransfer.length > 0 || this.takesUpdates) this.#compare(before, zone);
     // Nobody may ask for what has changed.
@@ -161,8 +163,7 @@ export class TransferredZone implements ZoneLink {
       if (this.#zone?.serial !== zone.serial) this.journal.doubt(zone.serial);
       else this.#doubt(zone.serial, `it has changed, and its serial has not: ${zone.serial}`);
     };
-    const isSmall = before.base === zone.base || before.base.count + zone.base.count <= COMPARED_AT_ONCE;
-    if (isSmall) note(differenceOf(before, zone));
+    if (isComparedAtOnce(before, zone)) note(differenceOf(before, zone));
     else if (this.options.allowTransfer.length > 0 || this.takesUpdates) {
       const compared = inSlices(comparing(before, zone), this.parts.clock).then(note);
       this.kept = Promise.all([this.kept, compared]);
