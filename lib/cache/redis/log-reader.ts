@@ -79,7 +79,7 @@ export class LogReader {
   #tellsOwn = false;
   /** Why it is not followed, though Redis is there; undefined while it is. */
   error: string | undefined;
-  readonly #whenFollowed: (() => void)[] = [];
+  readonly #whenFollowed = new Set<() => void>();
   /** So many are asked for. */
   #perRead: number = READER_LIMITS.perRead;
   /** Redis' clock before this process' one, at the most; as of when it was asked last. */
@@ -121,11 +121,13 @@ export class LogReader {
     // Also ends the read that waits on it.
     this.parts.connection.drop('the log of invalidations is read anew');
     return new Promise(resolve => {
-      const timer = this.parts.clock.after(ms, resolve);
-      this.#whenFollowed.push(() => {
+      const over = (): void => {
         timer.cancel();
+        this.#whenFollowed.delete(over);
         resolve();
-      });
+      };
+      const timer = this.parts.clock.after(ms, over);
+      this.#whenFollowed.add(over);
     });
   }
 
@@ -152,7 +154,7 @@ export class LogReader {
     if (follows) this.#endWaits();
   }
   #endWaits(): void {
-    for (const ended of this.#whenFollowed.splice(0)) ended();
+    for (const over of this.#whenFollowed) over();
   }
 
   /** Never rejects. */
